@@ -1,0 +1,94 @@
+#include "util/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/buf.h"
+#include "util/fd.h"
+
+static int read_all(int fd, size_t max, struct buf *ret)
+{
+	for (;;) {
+		char *to = buf_reserve(ret, 4096);
+		if (!to)
+			return -ENOMEM;
+		ssize_t n = read(fd, to, 4096);
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		ret->len += (size_t)n;
+		ret->data[ret->len] = '\0';
+		if (n == 0)
+			return 0;
+		if (ret->len > max)
+			return -EFBIG;
+	}
+}
+
+int file_read(const char *path, size_t max, char **ret_text, size_t *ret_len)
+{
+	_cleanup_buf_ struct buf text = {0};
+	struct stat st;
+
+	/* Non-blocking, so that a FIFO in the file's place cannot hang the daemon. */
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+
+	int r = read_all(fd, max, &text);
+	if (r < 0)
+		return r;
+	if (!ret_len && strlen(text.data) != text.len)
+		return -EINVAL;
+	if (ret_len)
+		*ret_len = text.len;
+	*ret_text = buf_steal(&text);
+	return *ret_text ? 0 : -ENOMEM;
+}
+
+static int write_all(int fd, const char *data, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, data, len);
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		data += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int file_write_atomic(int dir_fd, const char *name, const void *data, size_t len, mode_t mode)
+{
+	char temporary[300];
+
+	/* The leading dot keeps it out of a listing of state files if we die half way. */
+	int n = snprintf(temporary, sizeof(temporary), ".%s.new", name);
+	if (n < 0 || (size_t)n >= sizeof(temporary))
+		return -ENAMETOOLONG;
+	_cleanup_fd_ int fd = openat(dir_fd, temporary,
+				     O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0)
+		return -errno;
+	int r = write_all(fd, data, len);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	if (r == 0 && renameat(dir_fd, temporary, dir_fd, name) < 0)
+		r = -errno;
+	if (r < 0)
+		(void)unlinkat(dir_fd, temporary, 0);
+	return r;
+}

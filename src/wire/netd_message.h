@@ -1,0 +1,83 @@
+/* netd_message: the closed, fixed-size protocol between rolegated and rolegate-netd.
+ *
+ * One SOCK_SEQPACKET message carries one struct; both ends run on one host and come from one build,
+ * so the structs travel as they are. netd trusts nothing in a request: its length must be exact,
+ * every string is checked for its NUL and its alphabet, unused bytes are zero.
+ *
+ *	rolegated                              netd
+ *	HELLO          ------------------->
+ *	               <-------------------    HELLO   (protocol version, host netns)
+ *	LIST           ------------------->
+ *	               <-------------------    LIST    one for each attachment, with its listeners
+ *	               <-------------------    LIST    id "" ends the list
+ *	ATTACH         ------------------->
+ *	               <-------------------    ATTACH  error, or the netns and its listeners
+ *	ADOPT + fds    ------------------->            (netd was restarted: here are its sockets again)
+ *	               <-------------------    ADOPT
+ *	DETACH         ------------------->
+ *	               <-------------------    DETACH  rules, routes and sockets are gone
+ *	               <-------------------    GONE    serial 0, unasked: the netns has died
+ *
+ * Answers carry the request's serial and may come in another order than the requests.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "util/diag.h"
+
+#define NETD_PROTOCOL_VERSION 1
+#define NETD_ID_SIZE 129
+#define NETD_PATH_SIZE 512
+
+enum netd_verb {
+	NETD_HELLO = 1,
+	NETD_LIST = 2,
+	NETD_ATTACH = 3,
+	NETD_ADOPT = 4,
+	NETD_DETACH = 5,
+	NETD_GONE = 6,
+};
+
+/* How a container's traffic is intercepted. */
+enum netd_mode {
+	NETD_MODE_NETNS = 0,
+	NETD_MODE_BRIDGE = 1,
+};
+
+struct netd_request {
+	uint32_t version; /* NETD_PROTOCOL_VERSION */
+	uint32_t verb;
+	uint64_t serial; /* echoed; never 0 */
+	uint32_t mode;	 /* enum netd_mode */
+	uint16_t port;	 /* listeners' port inside the netns (ATTACH), checked against netd's own */
+	uint16_t pad;
+	char id[NETD_ID_SIZE];	   /* container id: ATTACH, ADOPT, DETACH */
+	char path[NETD_PATH_SIZE]; /* netns path, absolute: ATTACH */
+	char unused[7];
+};
+
+struct netd_reply {
+	uint32_t version;
+	uint32_t verb;
+	uint64_t serial;
+	int32_t error; /* 0 or a positive errno */
+	uint16_t port;
+	uint16_t n_fds; /* listeners attached: 127.0.0.1 first, then [::1] where IPv6 exists */
+	uint64_t netns_dev;
+	uint64_t netns_ino;
+	char id[NETD_ID_SIZE];
+	char field[32]; /* "netns" when the caller's netns is at fault; else "" */
+	char text[512]; /* what went wrong, one line */
+	char unused[7];
+};
+
+/* The id alphabet of DESIGN section 6: [A-Za-z0-9][A-Za-z0-9_.-]{0,127}. */
+int netd_id_check(const char *id);
+
+/* netd_request_check(data, len, ret, diag): copy and validate one received request.
+ * 0 or -EPROTO with `diag` saying what was wrong. */
+int netd_request_check(const void *data, size_t len, struct netd_request *ret, struct diag *diag);
+
+/* The same for a reply, on rolegated's side. */
+int netd_reply_check(const void *data, size_t len, struct netd_reply *ret, struct diag *diag);
