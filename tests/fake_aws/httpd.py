@@ -39,8 +39,8 @@ class BadRequest(Exception):
 class Request:
     """One request. `headers` is a list of (name, value) in wire order, names in wire case.
 
-    A request that could not be parsed has `malformed` set to the reason, and only the
-    first bytes of what came in `target`: services record it, so that a test sees even those.
+    A bad request has `malformed` set to the reason; if not even its head could be parsed,
+    `target` holds the first bytes of what came. Services record these too.
     """
 
     def __init__(self, method, target, version, headers, peer, sock):
@@ -201,14 +201,17 @@ class Listener:
         """Serves one request; returns whether the connection may carry another."""
         try:
             request = stream.read_head()
-            if request is None:
-                return False
-            if request.header("expect") is None or self._service.expect_continue:
-                stream.read_body(request)
-            else:
-                request.body_unread = True
         except BadRequest as error:
             request = stream.malformed(str(error))
+        if request is None:
+            return False
+        if request.header("expect") is not None and not self._service.expect_continue:
+            request.body_unread = True
+        elif not request.malformed:
+            try:
+                stream.read_body(request)
+            except BadRequest as error:
+                request.malformed = str(error)
         response = self._service.handle(request)
         if response is None:
             return False
