@@ -2,6 +2,9 @@
  *
  * Redirects are never followed, no proxy is taken from the environment, only http and https are
  * spoken, replies are bounded. Header values and bodies that hold secrets are wiped.
+ *
+ * The process must ignore SIGPIPE: TLS writes to a connection the peer has closed. Names are resolved
+ * in a short-lived thread of libcurl's (a seccomp filter has to allow it).
  */
 #pragma once
 
@@ -31,10 +34,10 @@ struct fetch_reply {
 	int error;	      /* 0, or a negative errno: -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH
 			       * (name resolution), -EPROTO (TLS), -EFBIG, -EIO (cut or malformed) */
 	char error_text[256]; /* libcurl's words when error != 0 */
-	int status;
+	int status;	      /* 0 when error kept it from being read */
 	struct buf body;
 	int64_t date_s;		/* the Date header, seconds since the epoch; 0: none */
-	char request_id[80];	/* x-amzn-requestid */
+	char request_id[80];	/* x-amzn-requestid, or x-amz-request-id */
 	int64_t token_ttl_s;	/* X-aws-ec2-metadata-token-ttl-seconds; -1: none */
 	char content_type[128];
 	char last_modified[64];
@@ -47,6 +50,8 @@ typedef void fetch_cb(const struct fetch_reply *reply, void *data);
 int fetch_loop_new(struct event_base *base, struct fetch_loop **ret);
 /* fetch_loop_free(loop): no fetch may be under way; NULL is fine. Returns NULL. */
 struct fetch_loop *fetch_loop_free(struct fetch_loop *loop);
+
+struct event_base *fetch_loop_base(const struct fetch_loop *loop);
 
 /* fetch_start(loop, request, cb, data, ret): 0 or -errno (then cb will not run). */
 int fetch_start(struct fetch_loop *loop, const struct fetch_request *request, fetch_cb *cb,

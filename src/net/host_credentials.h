@@ -18,10 +18,12 @@ struct host_credentials;
 typedef void host_credentials_cb(struct credentials *credentials, const struct diag *diag,
 				 void *data);
 
-/* `loop` and `config` must outlive the object; `config` is read at each fetch. */
+/* `loop` and `config` must outlive the object; `config` is read at each fetch. -ENOENT when
+ * base_credentials = environment and they are not there. */
 int host_credentials_new(struct event_base *base, struct fetch_loop *loop,
 			 const struct config *config, struct host_credentials **ret,
 			 struct diag *diag);
+/* Callbacks still waiting will not run; NULL is fine. Returns NULL. */
 struct host_credentials *host_credentials_free(struct host_credentials *h);
 
 /* host_credentials_get(h): the cached credentials if they are good for at least another minute,
@@ -32,6 +34,10 @@ struct credentials *host_credentials_get(struct host_credentials *h);
  * once, never before this function has returned. 0 or -errno. Refetches by itself, silently, when
  * the cached ones have under 10 minutes (or half their life, if shorter) left. */
 int host_credentials_fetch(struct host_credentials *h, host_credentials_cb *cb, void *data);
+
+/* host_credentials_cancel(h, cb, data): the fetch goes on, but this callback will not run. Nothing
+ * happens if it is not waiting. */
+void host_credentials_cancel(struct host_credentials *h, host_credentials_cb *cb, void *data);
 
 /* host_credentials_forget(h, c): STS said `c` has expired: do not hand it out again. */
 void host_credentials_forget(struct host_credentials *h, const struct credentials *c);

@@ -31,13 +31,13 @@ static int read_all(int fd, size_t max, struct buf *ret)
 	}
 }
 
-int file_read(const char *path, size_t max, char **ret_text, size_t *ret_len)
+int file_read_at(int dir_fd, const char *path, size_t max, char **ret_text, size_t *ret_len)
 {
 	_cleanup_buf_ struct buf text = {0};
 	struct stat st;
 
 	/* Non-blocking, so that a FIFO in the file's place cannot hang the daemon. */
-	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_fd_ int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st) < 0)
@@ -54,6 +54,11 @@ int file_read(const char *path, size_t max, char **ret_text, size_t *ret_len)
 		*ret_len = text.len;
 	*ret_text = buf_steal(&text);
 	return *ret_text ? 0 : -ENOMEM;
+}
+
+int file_read(const char *path, size_t max, char **ret_text, size_t *ret_len)
+{
+	return file_read_at(AT_FDCWD, path, max, ret_text, ret_len);
 }
 
 static int write_all(int fd, const char *data, size_t len)

@@ -8,6 +8,7 @@
  * NUL-terminated and the caller's (secret_free()). `ret_len` may be NULL; the file must then hold
  * no NUL. 0 or -errno: -EFBIG if larger, -EINVAL for a NUL or for what is no regular file. */
 int file_read(const char *path, size_t max, char **ret_text, size_t *ret_len);
+int file_read_at(int dir_fd, const char *path, size_t max, char **ret_text, size_t *ret_len);
 
 /* file_write_atomic(dir_fd, name, data, len, mode): write `name` in the directory, by a temporary
  * file, fsync and rename, so that a reader sees the old or the new contents. 0 or -errno. */

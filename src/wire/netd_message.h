@@ -18,10 +18,19 @@
  *	               <-------------------    DETACH  rules, routes and sockets are gone
  *	               <-------------------    GONE    serial 0, unasked: the netns has died
  *
- * Answers carry the request's serial and may come in another order than the requests.
+ * Answers carry the request's serial and may come in another order than the requests. Requests for
+ * one id are carried out in the order they were sent. A request that breaks a rule is answered with
+ * EPROTO (and its serial, if it had one); one of the wrong length closes the connection.
+ *
+ * ATTACH fails with EINVAL (the path names no netns, or the host's), EEXIST (the netns is attached
+ * under another id), EBUSY (the id has another netns), EADDRINUSE (a workload has the port),
+ * EOPNOTSUPP (the mode), ENOSPC (too many attachments), ETIMEDOUT, or what the system said. The same
+ * id and netns again is no error: it returns the same listeners. ADOPT takes 1 or 2 listeners, in the
+ * order in which netd handed them out. DETACH of an unknown id is no error.
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "util/diag.h"
@@ -29,6 +38,8 @@
 #define NETD_PROTOCOL_VERSION 1
 #define NETD_ID_SIZE 129
 #define NETD_PATH_SIZE 512
+#define NETD_LISTENERS_MAX 2 /* 127.0.0.1 and [::1] */
+#define NETD_ERRNO_MAX 4095
 
 enum netd_verb {
 	NETD_HELLO = 1,
@@ -50,10 +61,10 @@ struct netd_request {
 	uint32_t verb;
 	uint64_t serial; /* echoed; never 0 */
 	uint32_t mode;	 /* enum netd_mode */
-	uint16_t port;	 /* listeners' port inside the netns (ATTACH), checked against netd's own */
+	uint16_t port;	 /* ATTACH, ADOPT: 0, or the port rolegated expects, which must be netd's */
 	uint16_t pad;
 	char id[NETD_ID_SIZE];	   /* container id: ATTACH, ADOPT, DETACH */
-	char path[NETD_PATH_SIZE]; /* netns path, absolute: ATTACH */
+	char path[NETD_PATH_SIZE]; /* netns path, absolute: ATTACH; ADOPT: the same, or "" */
 	char unused[7];
 };
 
@@ -63,11 +74,12 @@ struct netd_reply {
 	uint64_t serial;
 	int32_t error; /* 0 or a positive errno */
 	uint16_t port;
-	uint16_t n_fds; /* listeners attached: 127.0.0.1 first, then [::1] where IPv6 exists */
+	uint16_t n_fds; /* listeners with an ATTACH or LIST reply: 127.0.0.1 first, then [::1] where
+			 * IPv6 exists. Their close-on-exec flag is the receiver's business */
 	uint64_t netns_dev;
 	uint64_t netns_ino;
 	char id[NETD_ID_SIZE];
-	char field[32]; /* "netns" when the caller's netns is at fault; else "" */
+	char field[32]; /* what is at fault: "netns", "id", "port", "mode", "fds", …; else "" */
 	char text[512]; /* what went wrong, one line */
 	char unused[7];
 };

@@ -59,7 +59,7 @@ enum sts_class {
 	STS_DENIED,	  /* fatal until someone changes policy or registration */
 	STS_RETRY,	  /* throttled, 5xx, transport: again, later */
 	STS_THROTTLED,	  /* as STS_RETRY, and slow down */
-	STS_BASE_EXPIRED, /* fetch host credentials again, then retry */
+	STS_BASE_EXPIRED, /* STS does not take the host's keys: fetch them again, then retry */
 	STS_SKEW,	  /* correct the clock from the Date header, then retry once */
 };
 
@@ -74,8 +74,14 @@ struct sts_result {
 };
 
 /* sts_parse_reply(status, text, len, ret): parse STS's answer to AssumeRole; never fails: what is
- * no answer of STS becomes STS_RETRY with code "BadReply" and a message saying why. The caller
- * passes at most a few hundred KiB; no DTD, no entity expansion. */
+ * no answer of STS becomes STS_RETRY with code "BadReply" and a message saying why ("HttpError" for
+ * 429 and 5xx without an error document). The caller passes at most a few hundred KiB; no DTD, no
+ * entity expansion. An error's class is decided by the tables in sts_reply.c. */
 void sts_parse_reply(int status, const char *text, size_t len, struct sts_result *ret);
+
+/* sts_result_fail(ret, class, code, fmt, …): make `ret` (overwritten, not freed) a failure. The
+ * message is cut between characters, and its control bytes become '?'. */
+void sts_result_fail(struct sts_result *ret, enum sts_class class, const char *code,
+		     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 void sts_result_deinit(struct sts_result *result);

@@ -1,0 +1,68 @@
+/* container: the registered containers, by id. No I/O. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "core/session_pool.h"
+#include "core/token.h"
+#include "wire/registration.h"
+
+/* How far a registration has come; DETACHING ones are no longer in the registry's answers. */
+enum container_phase { CONTAINER_ATTACHING, CONTAINER_STANDING, CONTAINER_DETACHING };
+
+struct frontend_door;
+struct event;
+
+struct container {
+	TAILQ_ENTRY(container) link;
+	char *id;
+	struct registration *registration;
+	struct session *session; /* one reference in the pool */
+	enum container_phase phase;
+	uint8_t instance[TOKEN_INSTANCE_SIZE]; /* random, new for each registration */
+	uint8_t token_key[TOKEN_KEY_SIZE];
+	uint64_t netns_dev, netns_ino; /* 0 until attached; a restored one knows them before */
+	uint64_t pid_started;	       /* of the registration's pid, see util/process.h; 0: no pid */
+	int64_t registered_at_s;
+	uint64_t requests; /* answered by the metadata front end */
+
+	/* Opaque here; the rooms above keep them with the container they belong to. */
+	struct frontend_door *door; /* listeners and connections; NULL: not served */
+	bool netd_asked;	    /* a request about it is under way */
+	bool netd_knows;	    /* netd holds its listeners too */
+	struct event *exit_event;   /* fires when `pid` exits */
+	int pidfd;		    /* -1: none */
+};
+
+TAILQ_HEAD(container_list, container);
+
+struct container_registry {
+	struct container_list containers; /* in the order of registration */
+	size_t n_containers;
+	void *by_id; /* tsearch(3) tree */
+	uint8_t master_key[TOKEN_KEY_SIZE];
+};
+
+void container_registry_init(struct container_registry *registry,
+			     const uint8_t master_key[static TOKEN_KEY_SIZE]);
+/* container_registry_deinit(registry, pool): frees every container and wipes the keys. */
+void container_registry_deinit(struct container_registry *registry, struct session_pool *pool);
+
+struct container *container_find(const struct container_registry *registry, const char *id);
+
+/* container_find_netns(registry, dev, ino): who is registered with this network namespace. */
+struct container *container_find_netns(const struct container_registry *registry, uint64_t dev,
+				       uint64_t ino);
+
+/* container_add(registry, pool, id, registration, instance, now_ms, wall_s, ret): a new container in
+ * phase ATTACHING. Takes over `registration` on success. `instance` NULL: drawn here.
+ * 0, -EEXIST, -ENOMEM or -EIO. */
+int container_add(struct container_registry *registry, struct session_pool *pool, const char *id,
+		  struct registration *registration, const uint8_t *instance, int64_t now_ms,
+		  int64_t wall_s, struct container **ret);
+
+/* container_remove(registry, pool, c): forget it: its session reference, keys and memory. */
+void container_remove(struct container_registry *registry, struct session_pool *pool,
+		      struct container *c);

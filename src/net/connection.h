@@ -1,0 +1,72 @@
+/* connection: one client connection of the metadata front end. Private to frontend.c and
+ * connection.c.
+ */
+#pragma once
+
+#include <event2/event_struct.h>
+
+#include "net/frontend.h"
+
+TAILQ_HEAD(connection_list, connection);
+
+struct frontend_door {
+	struct frontend *frontend;
+	struct container *container;
+	struct event *listeners[FD_PASS_MAX];
+	size_t n_listeners;
+	struct connection_list connections; /* the least recently active first */
+	size_t n_connections;
+};
+
+/* Why a connection has a deadline. */
+enum connection_state {
+	CONNECTION_IDLE,     /* between requests */
+	CONNECTION_READING,  /* part of a request is here */
+	CONNECTION_WRITING,  /* the peer is slow to take its answer; nothing is read meanwhile */
+	CONNECTION_DRAINING, /* answered and shut down; reading only so that the answer is not reset */
+};
+
+struct connection {
+	TAILQ_ENTRY(connection) door_link;
+	TAILQ_ENTRY(connection) wait_link; /* in the frontend's list for its state */
+	struct frontend_door *door;
+	struct event event;
+	int fd;
+	bool ipv6;
+	bool close_after_write;
+	bool drain_after_write; /* there may be unread input: closing at once would reset the answer */
+	enum connection_state state;
+	int64_t deadline_ms;
+	struct buf in;	/* the part of a request that has come */
+	size_t in_seen; /* of it, already searched for the end of the head */
+	bool continued; /* 100 Continue was sent for the request that is coming */
+	struct buf out; /* what the peer has not taken yet */
+	size_t out_sent;
+	struct router_memo memo;
+};
+
+/* Connections waiting for the same kind of deadline, so the first is always the next to expire. */
+#define N_CONNECTION_STATES 4
+
+#define FRONTEND_READ_SIZE (16 * 1024)
+
+struct frontend {
+	struct event_base *base;
+	struct router router;
+	struct event *timer; /* the next deadline of any connection; not armed without connections */
+	int64_t timer_ms;    /* what it is armed for; INT64_MAX: not armed */
+	struct connection_list waiting[N_CONNECTION_STATES];
+	char read[HTTP_HEAD_MAX + FRONTEND_READ_SIZE];
+	struct buf out;
+	char date[CLOCK_HTTP_DATE_SIZE];
+	int64_t date_s;
+	int64_t complained_ms; /* when descriptor exhaustion was last logged */
+};
+
+/* connection_new(door, fd, ipv6, now_ms): take over an accepted socket. */
+int connection_new(struct frontend_door *door, int fd, bool ipv6, int64_t now_ms);
+void connection_free(struct connection *c);
+
+/* connection_expire(c, now_ms): its deadline has passed: 408 for a request that did not come whole,
+ * then close. */
+void connection_expire(struct connection *c, int64_t now_ms);

@@ -1,0 +1,175 @@
+#include "net/frontend.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "net/connection.h"
+#include "util/log.h"
+
+/* Connections taken from one listener before others get their turn. */
+#define ACCEPT_BATCH 16
+#define COMPLAIN_INTERVAL_MS 10000
+
+/* Close the connection that has been idle longest, anywhere. False if there is none. */
+static bool give_up_an_idle_one(struct frontend *f)
+{
+	struct connection *c = TAILQ_FIRST(&f->waiting[CONNECTION_IDLE]);
+
+	if (c)
+		connection_free(c);
+	return c != NULL;
+}
+
+/* No descriptor or memory for a new connection: make room, and say so, once in a while. */
+static void on_exhausted(struct frontend *f, int error, int64_t now_ms)
+{
+	bool freed = give_up_an_idle_one(f);
+
+	if (f->complained_ms != 0 && now_ms - f->complained_ms < COMPLAIN_INTERVAL_MS)
+		return;
+	f->complained_ms = now_ms;
+	log_error(NULL, "cannot accept a connection: %s; %s; raise the limit on open files",
+		  strerror(error),
+		  freed ? "closed the longest idle one" : "none is idle, so it must wait");
+}
+
+static void on_listener(evutil_socket_t fd, short what, void *data)
+{
+	struct frontend_door *door = data;
+	struct frontend *f = door->frontend;
+	int64_t now_ms = clock_now_ms();
+	struct sockaddr_storage peer;
+
+	(void)what;
+	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		socklen_t len = sizeof(peer);
+		int client = accept4((int)fd, (struct sockaddr *)&peer, &len,
+				     SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (client < 0) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+			    errno == ENOBUFS)
+				on_exhausted(f, errno, now_ms);
+			return; /* EAGAIN, or a peer that left meanwhile */
+		}
+		if (door->n_connections >= FRONTEND_CONNECTIONS_MAX)
+			connection_free(TAILQ_FIRST(&door->connections));
+		if (connection_new(door, client, peer.ss_family == AF_INET6, now_ms) < 0) {
+			fd_close(client);
+			on_exhausted(f, ENOMEM, now_ms);
+			return;
+		}
+	}
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *data)
+{
+	struct frontend *f = data;
+	int64_t now_ms = clock_now_ms(), next_ms = INT64_MAX;
+	struct connection *c;
+
+	(void)fd;
+	(void)what;
+	f->timer_ms = INT64_MAX;
+	for (size_t i = 0; i < N_CONNECTION_STATES; i++) {
+		while ((c = TAILQ_FIRST(&f->waiting[i])) && c->deadline_ms <= now_ms)
+			connection_expire(c, now_ms);
+	}
+	for (size_t i = 0; i < N_CONNECTION_STATES; i++) {
+		c = TAILQ_FIRST(&f->waiting[i]);
+		if (c && c->deadline_ms < next_ms)
+			next_ms = c->deadline_ms;
+	}
+	if (next_ms < INT64_MAX && next_ms < f->timer_ms) {
+		struct timeval tv = {.tv_sec = (next_ms - now_ms) / 1000,
+				     .tv_usec = (next_ms - now_ms) % 1000 * 1000};
+		f->timer_ms = next_ms;
+		event_add(f->timer, &tv);
+	}
+}
+
+int frontend_new(struct event_base *base, struct frontend **ret)
+{
+	struct frontend *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return -ENOMEM;
+	f->base = base;
+	f->timer_ms = INT64_MAX;
+	f->timer = evtimer_new(base, on_timer, f);
+	if (!f->timer) {
+		free(f);
+		return -ENOMEM;
+	}
+	router_init(&f->router);
+	for (size_t i = 0; i < N_CONNECTION_STATES; i++)
+		TAILQ_INIT(&f->waiting[i]);
+	*ret = f;
+	return 0;
+}
+
+struct frontend *frontend_free(struct frontend *f)
+{
+	if (!f)
+		return NULL;
+	event_free(f->timer);
+	router_deinit(&f->router);
+	buf_deinit(&f->out);
+	explicit_bzero(f->read, sizeof(f->read));
+	free(f);
+	return NULL;
+}
+
+int frontend_open(struct frontend *f, struct container *container, const int *fds, size_t n_fds,
+		  struct frontend_door **ret)
+{
+	struct frontend_door *door = calloc(1, sizeof(*door));
+
+	if (!door || n_fds > FD_PASS_MAX) {
+		free(door);
+		return -ENOMEM;
+	}
+	door->frontend = f;
+	door->container = container;
+	TAILQ_INIT(&door->connections);
+	for (size_t i = 0; i < n_fds; i++) {
+		struct event *ev =
+			event_new(f->base, fds[i], EV_READ | EV_PERSIST, on_listener, door);
+		if (!ev || event_add(ev, NULL) < 0) {
+			if (ev)
+				event_free(ev);
+			while (door->n_listeners > 0)
+				event_free(door->listeners[--door->n_listeners]);
+			free(door);
+			return -ENOMEM;
+		}
+		door->listeners[door->n_listeners++] = ev;
+	}
+	*ret = door;
+	return 0;
+}
+
+size_t frontend_door_fds(const struct frontend_door *door, int ret[FD_PASS_MAX])
+{
+	for (size_t i = 0; i < door->n_listeners; i++)
+		ret[i] = (int)event_get_fd(door->listeners[i]);
+	return door->n_listeners;
+}
+
+struct frontend_door *frontend_close(struct frontend_door *door)
+{
+	struct connection *c;
+
+	if (!door)
+		return NULL;
+	for (size_t i = 0; i < door->n_listeners; i++) {
+		int fd = (int)event_get_fd(door->listeners[i]);
+		event_free(door->listeners[i]);
+		fd_close(fd);
+	}
+	while ((c = TAILQ_FIRST(&door->connections)))
+		connection_free(c);
+	free(door);
+	return NULL;
+}

@@ -1,0 +1,39 @@
+/* frontend: the metadata service's connections: accept, read, parse, ask the router, write.
+ *
+ * The listening socket says which container is asking; nothing the peer sends does. Raw sockets on
+ * the event loop: a request that comes in one piece is parsed where it was read, its answer is built
+ * in one shared buffer and written at once, so that the common request costs one read, one write and
+ * no allocation.
+ *
+ * Bounds: FRONTEND_REQUEST_MS to send a request, FRONTEND_IDLE_MS between two, and a number of
+ * connections for each container; past it the container's own oldest connection is closed, so that
+ * a container which hoards them hurts itself alone.
+ */
+#pragma once
+
+#include <event2/event.h>
+
+#include "core/router.h"
+#include "util/fd.h"
+
+#define FRONTEND_REQUEST_MS 10000
+#define FRONTEND_IDLE_MS 120000
+#define FRONTEND_CONNECTIONS_MAX 256 /* of one container */
+
+struct frontend;
+struct frontend_door; /* one container's listeners and connections */
+
+int frontend_new(struct event_base *base, struct frontend **ret);
+/* frontend_free(f): every door must have been closed. NULL is fine. Returns NULL. */
+struct frontend *frontend_free(struct frontend *f);
+
+/* frontend_open(f, container, fds, n_fds, ret): serve the container on these listeners. The fds
+ * become the door's on success. The container must outlive the door. 0 or -ENOMEM. */
+int frontend_open(struct frontend *f, struct container *container, const int *fds, size_t n_fds,
+		  struct frontend_door **ret);
+
+/* frontend_door_fds(door, ret): the listeners, still the door's (to hand them to netd again). */
+size_t frontend_door_fds(const struct frontend_door *door, int ret[FD_PASS_MAX]);
+
+/* frontend_close(door): close listeners and connections at once. NULL is fine. Returns NULL. */
+struct frontend_door *frontend_close(struct frontend_door *door);

@@ -1,0 +1,238 @@
+#include "net/interception.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/log.h"
+
+struct interception {
+	struct interception_deps deps;
+	struct interception_events events;
+	void *data;
+	struct netd_client *netd;
+};
+
+static void close_all(const int *fds, size_t n_fds)
+{
+	for (size_t i = 0; i < n_fds; i++)
+		fd_close(fds[i]);
+}
+
+/* Serve the container on these listeners, which become the door's. */
+static int open_door(struct interception *i, struct container *c, const int *fds, size_t n_fds)
+{
+	int r = n_fds > 0 ? frontend_open(i->deps.frontend, c, fds, n_fds, &c->door) : -EPROTO;
+
+	if (r < 0) {
+		close_all(fds, n_fds);
+		return r;
+	}
+	c->phase = CONTAINER_STANDING;
+	c->netd_knows = true;
+	i->events.stood(c, i->data);
+	return 0;
+}
+
+static void fail(struct interception *i, struct container *c, int error, const char *field,
+		 const char *text)
+{
+	struct netd_answer answer = {.error = error, .field = field, .text = text};
+
+	i->events.failed(c, &answer, i->data);
+}
+
+static void on_attached(const struct netd_answer *answer, void *context, void *data)
+{
+	struct container *c = data;
+	struct interception *i = context;
+
+	c->netd_asked = false;
+	if (answer->error == -ECONNRESET)
+		return; /* again when netd is back */
+	if (answer->error < 0) {
+		i->events.failed(c, answer, i->data);
+		return;
+	}
+	if (c->netns_ino != 0 &&
+	    (c->netns_ino != answer->netns_ino || c->netns_dev != answer->netns_dev)) {
+		close_all(answer->fds, answer->n_fds);
+		(void)netd_client_detach(i->netd, c->id, NULL, NULL);
+		fail(i, c, -ESTALE, "netns", "the path leads to another network namespace now");
+		return;
+	}
+	c->netns_dev = answer->netns_dev;
+	c->netns_ino = answer->netns_ino;
+	if (open_door(i, c, answer->fds, answer->n_fds) < 0) {
+		(void)netd_client_detach(i->netd, c->id, NULL, NULL);
+		fail(i, c, -ENOMEM, "", "the listeners could not be served");
+	}
+}
+
+static void on_adopted(const struct netd_answer *answer, void *context, void *data)
+{
+	struct container *c = data;
+
+	(void)context;
+	c->netd_asked = false;
+	if (answer->error == 0)
+		c->netd_knows = true;
+	else if (answer->error != -ECONNRESET)
+		log_error(c->id, "rolegate-netd does not take over the listeners: %s",
+			  answer->text);
+}
+
+static void on_detached(const struct netd_answer *answer, void *context, void *data)
+{
+	struct interception *i = context;
+	struct container *c = data;
+
+	c->netd_asked = false;
+	if (answer->error == -ECONNRESET)
+		return; /* again when netd is back */
+	if (answer->error < 0)
+		log_error(c->id, "rolegate-netd could not clean up: %s", answer->text);
+	i->events.lowered(c, i->data);
+}
+
+/* Ask netd for what the container's phase needs, if it can be asked and has not been. */
+static void advance(struct interception *i, struct container *c)
+{
+	int fds[FD_PASS_MAX], r = 0;
+
+	if (!netd_client_is_ready(i->netd) || c->netd_asked)
+		return;
+	switch (c->phase) {
+	case CONTAINER_ATTACHING:
+		r = netd_client_attach(i->netd, c->id, c->registration->netns, i->deps.port,
+				       on_attached, c);
+		break;
+	case CONTAINER_STANDING:
+		if (c->netd_knows)
+			return;
+		r = netd_client_adopt(i->netd, c->id, fds, frontend_door_fds(c->door, fds),
+				      on_adopted, c);
+		break;
+	case CONTAINER_DETACHING:
+		r = netd_client_detach(i->netd, c->id, on_detached, c);
+		break;
+	}
+	if (r < 0)
+		log_error(c->id, "cannot ask rolegate-netd: %s", strerror(-r));
+	else
+		c->netd_asked = true;
+}
+
+static void on_attachment(const char *id, uint64_t netns_dev, uint64_t netns_ino, const int *fds,
+			  size_t n_fds, void *data)
+{
+	struct interception *i = data;
+	struct container *c = container_find(i->deps.registry, id);
+
+	if (c && c->phase == CONTAINER_ATTACHING && c->netns_ino == netns_ino &&
+	    c->netns_dev == netns_dev) {
+		/* One we had before our restart; a fresh one has no netns inode yet. */
+		log_info(id, "taken over from rolegate-netd");
+		if (open_door(i, c, fds, n_fds) < 0)
+			fail(i, c, -ENOMEM, "", "the listeners could not be served");
+		return;
+	}
+	close_all(fds, n_fds);
+	if (c && c->phase == CONTAINER_STANDING && c->netns_ino == netns_ino &&
+	    c->netns_dev == netns_dev) {
+		c->netd_knows = true;
+		return;
+	}
+	/* Before anything else is asked for this id: requests are answered in order. */
+	log_info(id, "is no longer registered with this netns: taking its interception down");
+	(void)netd_client_detach(i->netd, id, NULL, NULL);
+}
+
+static void on_ready(void *data)
+{
+	struct interception *i = data;
+	struct container *c, *next;
+
+	for (c = TAILQ_FIRST(&i->deps.registry->containers); c; c = next) {
+		next = TAILQ_NEXT(c, link);
+		advance(i, c);
+	}
+}
+
+static void on_lost(void *data)
+{
+	struct interception *i = data;
+	struct container *c;
+
+	TAILQ_FOREACH (c, &i->deps.registry->containers, link)
+		c->netd_knows = false;
+}
+
+static void on_gone(const char *id, void *data)
+{
+	struct interception *i = data;
+	struct container *c = container_find(i->deps.registry, id);
+
+	if (c && c->phase == CONTAINER_STANDING)
+		i->events.gone(c, i->data);
+}
+
+int interception_new(const struct interception_deps *deps, const struct interception_events *events,
+		     void *data, struct interception **ret)
+{
+	static const struct netd_client_events netd_events = {
+		.attachment = on_attachment,
+		.ready = on_ready,
+		.lost = on_lost,
+		.gone = on_gone,
+	};
+	struct interception *i = calloc(1, sizeof(*i));
+
+	if (!i)
+		return -ENOMEM;
+	i->deps = *deps;
+	i->events = *events;
+	i->data = data;
+	int r = netd_client_new(deps->base, deps->netd_socket, &netd_events, i, &i->netd);
+	if (r < 0) {
+		free(i);
+		return r;
+	}
+	*ret = i;
+	return 0;
+}
+
+struct interception *interception_free(struct interception *i)
+{
+	if (!i)
+		return NULL;
+	netd_client_free(i->netd);
+	free(i);
+	return NULL;
+}
+
+bool interception_ready(const struct interception *i)
+{
+	return netd_client_is_ready(i->netd);
+}
+
+void interception_raise(struct interception *i, struct container *c)
+{
+	advance(i, c);
+}
+
+void interception_lower(struct interception *i, struct container *c)
+{
+	c->door = frontend_close(c->door);
+	if (c->netd_asked) {
+		/* An ATTACH under way: its answer is no longer ours, and is undone. */
+		netd_client_forget(i->netd, c);
+		c->netd_asked = false;
+	}
+	advance(i, c);
+}
+
+void interception_forget(struct interception *i, struct container *c)
+{
+	c->door = frontend_close(c->door);
+	netd_client_forget(i->netd, c);
+}

@@ -1,0 +1,144 @@
+#include "net/issuer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "util/clock.h"
+#include "util/log.h"
+
+struct issuer_call {
+	TAILQ_ENTRY(issuer_call) link;
+	struct issuer *issuer;
+	struct session *session;
+	struct sts_call *call;
+};
+
+TAILQ_HEAD(issuer_call_list, issuer_call);
+
+struct issuer {
+	struct session_pool *pool;
+	struct sts_client *sts;
+	struct event *timer;
+	issuer_changed_cb *changed;
+	void *data;
+	struct issuer_call_list calls;
+};
+
+static void log_outcome(const struct session *s, const struct sts_result *result, bool first)
+{
+	if (result->class == STS_OK)
+		log_write(first ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, NULL,
+			  "assumed %s: access key %s, STS request %s", s->role_arn,
+			  result->credentials->access_key_id, result->request_id);
+	else
+		log_warning(NULL, "cannot assume %s: %s: %s%s%s; trying again in %lld s", s->role_arn,
+			    result->code, result->message,
+			    result->request_id[0] ? "; STS request " : "", result->request_id,
+			    (long long)(s->next_ms - clock_now_ms() + 999) / 1000);
+}
+
+static void finished(struct issuer *i, struct session *s, const struct sts_result *result)
+{
+	bool first = !s->credentials;
+
+	s = session_pool_finished(i->pool, s, result, clock_now_ms(), clock_wall_s(), arc4random());
+	if (s) {
+		log_outcome(s, result, first);
+		i->changed(s, i->data);
+	}
+	issuer_kick(i);
+}
+
+static void on_result(const struct sts_result *result, void *data)
+{
+	struct issuer_call *call = data;
+	struct issuer *i = call->issuer;
+	struct session *s = call->session;
+
+	TAILQ_REMOVE(&i->calls, call, link);
+	free(call);
+	finished(i, s, result);
+}
+
+static void start(struct issuer *i, struct session *s)
+{
+	struct issuer_call *call = calloc(1, sizeof(*call));
+	int r = -ENOMEM;
+
+	if (call) {
+		call->issuer = i;
+		call->session = s;
+		r = sts_call_start(i->sts, s->request, on_result, call, &call->call);
+	}
+	if (r < 0) {
+		struct sts_result result = {.class = STS_RETRY};
+		free(call);
+		snprintf(result.code, sizeof(result.code), "CallFailed");
+		snprintf(result.message, sizeof(result.message), "the call could not be started");
+		finished(i, s, &result);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&i->calls, call, link);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *data)
+{
+	struct issuer *i = data;
+	struct session *s;
+	int64_t wait_ms;
+
+	(void)fd;
+	(void)what;
+	while ((s = session_pool_next(i->pool, clock_now_ms(), &wait_ms)))
+		start(i, s);
+	if (wait_ms < 0)
+		return;
+	struct timeval tv = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
+	evtimer_add(i->timer, &tv);
+}
+
+void issuer_kick(struct issuer *i)
+{
+	struct timeval now = {0};
+
+	evtimer_add(i->timer, &now);
+}
+
+int issuer_new(struct event_base *base, struct session_pool *pool, struct sts_client *sts,
+	       issuer_changed_cb *changed, void *data, struct issuer **ret)
+{
+	struct issuer *i = calloc(1, sizeof(*i));
+
+	if (!i)
+		return -ENOMEM;
+	i->pool = pool;
+	i->sts = sts;
+	i->changed = changed;
+	i->data = data;
+	TAILQ_INIT(&i->calls);
+	i->timer = evtimer_new(base, on_timer, i);
+	if (!i->timer) {
+		free(i);
+		return -ENOMEM;
+	}
+	*ret = i;
+	return 0;
+}
+
+struct issuer *issuer_free(struct issuer *i)
+{
+	struct issuer_call *call;
+
+	if (!i)
+		return NULL;
+	while ((call = TAILQ_FIRST(&i->calls))) {
+		TAILQ_REMOVE(&i->calls, call, link);
+		sts_call_cancel(call->call);
+		free(call);
+	}
+	event_free(i->timer);
+	free(i);
+	return NULL;
+}

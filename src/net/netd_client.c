@@ -1,0 +1,379 @@
+#include "net/netd_client.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "util/log.h"
+
+#define RECONNECT_MIN_MS 50
+#define RECONNECT_MAX_MS 2000
+
+/* A request that is queued or under way. */
+struct netd_op {
+	TAILQ_ENTRY(netd_op) link;
+	struct netd_request request;
+	int fds[FD_PASS_MAX]; /* ADOPT's, duplicated: ours until sent */
+	size_t n_fds;
+	netd_client_cb *cb;
+	void *data;
+	bool sent;
+};
+
+TAILQ_HEAD(netd_op_list, netd_op);
+
+struct netd_client {
+	struct event_base *base;
+	char *path;
+	struct netd_client_events events;
+	void *data;
+	int fd;
+	bool ready;
+	struct event *read_event, *write_event, *timer;
+	unsigned attempts;
+	uint64_t serial;
+	struct netd_op_list ops;
+};
+
+static void op_free(struct netd_client *client, struct netd_op *op)
+{
+	TAILQ_REMOVE(&client->ops, op, link);
+	for (size_t i = 0; i < op->n_fds; i++)
+		fd_close(op->fds[i]);
+	free(op);
+}
+
+static void schedule_connect(struct netd_client *client)
+{
+	int64_t wait = RECONNECT_MIN_MS;
+
+	for (unsigned i = 0; i < client->attempts && wait < RECONNECT_MAX_MS; i++)
+		wait *= 2;
+	if (wait > RECONNECT_MAX_MS)
+		wait = RECONNECT_MAX_MS;
+	client->attempts++;
+	struct timeval tv = {.tv_sec = wait / 1000, .tv_usec = wait % 1000 * 1000};
+	evtimer_add(client->timer, &tv);
+}
+
+/* The connection is gone: everything under way fails, and we try again. */
+static void disconnected(struct netd_client *client, const char *why)
+{
+	struct netd_op_list failed = TAILQ_HEAD_INITIALIZER(failed);
+	struct netd_op *op;
+	bool was_ready = client->ready;
+
+	if (client->read_event)
+		event_free(client->read_event);
+	if (client->write_event)
+		event_free(client->write_event);
+	client->read_event = client->write_event = NULL;
+	client->fd = fd_close(client->fd);
+	client->ready = false;
+	if (was_ready || client->attempts == 1)
+		log_warning(NULL, "rolegate-netd is not reachable on %s: %s; trying again",
+			    client->path, why);
+	schedule_connect(client);
+	if (was_ready)
+		client->events.lost(client->data);
+
+	/* Callbacks may add requests; those belong to the next connection. */
+	TAILQ_CONCAT(&failed, &client->ops, link);
+	while ((op = TAILQ_FIRST(&failed))) {
+		struct netd_answer answer = {.error = -ECONNRESET,
+					     .field = "",
+					     .text = "the connection to rolegate-netd was lost"};
+		TAILQ_REMOVE(&failed, op, link);
+		TAILQ_INSERT_HEAD(&client->ops, op, link);
+		netd_client_cb *cb = op->cb;
+		void *data = op->data;
+		op_free(client, op);
+		if (cb)
+			cb(&answer, client->data, data);
+	}
+}
+
+static struct netd_op *find_op(struct netd_client *client, uint64_t serial)
+{
+	struct netd_op *op;
+
+	TAILQ_FOREACH (op, &client->ops, link)
+		if (op->request.serial == serial)
+			return op;
+	return NULL;
+}
+
+static int enqueue(struct netd_client *client, enum netd_verb verb, const char *id,
+		   const char *path, uint16_t port, const int *fds, size_t n_fds,
+		   netd_client_cb *cb, void *data)
+{
+	if (client->fd < 0)
+		return -ENOTCONN;
+	struct netd_op *op = calloc(1, sizeof(*op));
+	if (!op)
+		return -ENOMEM;
+	op->request = (struct netd_request){
+		.version = NETD_PROTOCOL_VERSION,
+		.verb = verb,
+		.serial = ++client->serial,
+		.port = port,
+	};
+	snprintf(op->request.id, sizeof(op->request.id), "%s", id);
+	snprintf(op->request.path, sizeof(op->request.path), "%s", path);
+	op->cb = cb;
+	op->data = data;
+	TAILQ_INSERT_TAIL(&client->ops, op, link);
+	for (size_t i = 0; i < n_fds; i++) {
+		op->fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+		if (op->fds[i] < 0) {
+			op_free(client, op);
+			return -ENOMEM;
+		}
+		op->n_fds++;
+	}
+	event_add(client->write_event, NULL);
+	return 0;
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *data)
+{
+	struct netd_client *client = data;
+	struct netd_op *op, *next;
+
+	(void)what;
+	for (op = TAILQ_FIRST(&client->ops); op; op = next) {
+		next = TAILQ_NEXT(op, link);
+		if (op->sent)
+			continue;
+		int r = fd_send((int)fd, &op->request, sizeof(op->request), op->fds, op->n_fds);
+		if (r == -EAGAIN) {
+			event_add(client->write_event, NULL);
+			return;
+		}
+		if (r < 0) {
+			disconnected(client, strerror(-r));
+			return;
+		}
+		op->sent = true;
+		while (op->n_fds > 0)
+			fd_close(op->fds[--op->n_fds]);
+	}
+}
+
+static void close_all(const int *fds, size_t n_fds)
+{
+	for (size_t i = 0; i < n_fds; i++)
+		fd_close(fds[i]);
+}
+
+static void finish_op(struct netd_client *client, struct netd_op *op,
+		      const struct netd_reply *reply, const int *fds, size_t n_fds)
+{
+	struct netd_answer answer = {
+		.error = -reply->error,
+		.field = reply->field,
+		.text = reply->text,
+		.netns_dev = reply->netns_dev,
+		.netns_ino = reply->netns_ino,
+		.n_fds = n_fds,
+	};
+	netd_client_cb *cb = op->cb;
+	void *data = op->data;
+	bool attached = op->request.verb == NETD_ATTACH && reply->error == 0;
+
+	memcpy(answer.fds, fds, sizeof(answer.fds));
+	if (!cb && attached) /* no one wants it any more */
+		(void)enqueue(client, NETD_DETACH, op->request.id, "", 0, NULL, 0, NULL, NULL);
+	op_free(client, op);
+	if (cb)
+		cb(&answer, client->data, data);
+	else
+		close_all(fds, n_fds);
+}
+
+static void on_list(struct netd_client *client, const struct netd_reply *reply, const int *fds,
+		    size_t n_fds)
+{
+	struct netd_op *op = find_op(client, reply->serial);
+
+	if (reply->id[0] != '\0') {
+		client->events.attachment(reply->id, reply->netns_dev, reply->netns_ino, fds, n_fds,
+					  client->data);
+		return;
+	}
+	close_all(fds, n_fds);
+	if (op)
+		op_free(client, op);
+	client->ready = true;
+	client->attempts = 0;
+	log_info(NULL, "connected to rolegate-netd on %s", client->path);
+	client->events.ready(client->data);
+}
+
+static void handle_reply(struct netd_client *client, const struct netd_reply *reply, const int *fds,
+			 size_t n_fds)
+{
+	struct netd_op *op = reply->serial ? find_op(client, reply->serial) : NULL;
+
+	if (reply->verb == NETD_GONE) {
+		close_all(fds, n_fds);
+		client->events.gone(reply->id, client->data);
+	} else if (!op || op->request.verb != reply->verb) {
+		close_all(fds, n_fds);
+		log_warning(NULL, "rolegate-netd answered what nobody asked (verb %u); ignoring",
+			    reply->verb);
+	} else if (reply->verb == NETD_LIST) {
+		on_list(client, reply, fds, n_fds);
+	} else {
+		finish_op(client, op, reply, fds, n_fds);
+	}
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *data)
+{
+	struct netd_client *client = data;
+	char message[sizeof(struct netd_reply) + 1];
+	int fds[FD_PASS_MAX];
+	size_t n_fds;
+	struct netd_reply reply;
+	struct diag diag = {0};
+
+	(void)what;
+	ssize_t n = fd_receive((int)fd, message, sizeof(message), fds, &n_fds);
+	if (n == -EAGAIN)
+		return;
+	if (n <= 0) {
+		disconnected(client, n == 0 ? "it closed the connection" : strerror((int)-n));
+		return;
+	}
+	if (netd_reply_check(message, (size_t)n, &reply, &diag) < 0) {
+		close_all(fds, n_fds);
+		disconnected(client, diag.text);
+		return;
+	}
+	handle_reply(client, &reply, fds, n_fds);
+}
+
+/* HELLO was answered: the same protocol. */
+static void on_hello(const struct netd_answer *answer, void *context, void *data)
+{
+	(void)context;
+	struct netd_client *client = data;
+
+	if (answer->error == -ECONNRESET)
+		return;
+	if (answer->error < 0)
+		log_error(NULL, "rolegate-netd refused us: %s", answer->text);
+	else
+		(void)enqueue(client, NETD_LIST, "", "", 0, NULL, 0, NULL, NULL);
+}
+
+static int try_connect(struct netd_client *client)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	if (strlen(client->path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, client->path, strlen(client->path));
+	client->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (client->fd < 0)
+		return -errno;
+	/* A Unix socket connects at once or fails; EAGAIN is a full backlog. */
+	if (connect(client->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
+	client->read_event =
+		event_new(client->base, client->fd, EV_READ | EV_PERSIST, on_readable, client);
+	client->write_event = event_new(client->base, client->fd, EV_WRITE, on_writable, client);
+	if (!client->read_event || !client->write_event || event_add(client->read_event, NULL) < 0)
+		return -ENOMEM;
+	return enqueue(client, NETD_HELLO, "", "", 0, NULL, 0, on_hello, client);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *data)
+{
+	struct netd_client *client = data;
+
+	(void)fd;
+	(void)what;
+	int r = try_connect(client);
+	if (r < 0)
+		disconnected(client, strerror(-r));
+}
+
+int netd_client_new(struct event_base *base, const char *path,
+		    const struct netd_client_events *events, void *data, struct netd_client **ret)
+{
+	struct netd_client *client = calloc(1, sizeof(*client));
+
+	if (!client)
+		return -ENOMEM;
+	client->base = base;
+	client->fd = -1;
+	client->events = *events;
+	client->data = data;
+	TAILQ_INIT(&client->ops);
+	client->path = strdup(path);
+	client->timer = evtimer_new(base, on_timer, client);
+	if (!client->path || !client->timer) {
+		netd_client_free(client);
+		return -ENOMEM;
+	}
+	event_active(client->timer, EV_TIMEOUT, 1);
+	*ret = client;
+	return 0;
+}
+
+struct netd_client *netd_client_free(struct netd_client *client)
+{
+	struct netd_op *op;
+
+	if (!client)
+		return NULL;
+	while ((op = TAILQ_FIRST(&client->ops)))
+		op_free(client, op);
+	if (client->read_event)
+		event_free(client->read_event);
+	if (client->write_event)
+		event_free(client->write_event);
+	if (client->timer)
+		event_free(client->timer);
+	fd_close(client->fd);
+	free(client->path);
+	free(client);
+	return NULL;
+}
+
+bool netd_client_is_ready(const struct netd_client *client)
+{
+	return client->ready;
+}
+
+int netd_client_attach(struct netd_client *client, const char *id, const char *netns_path,
+		       uint16_t port, netd_client_cb *cb, void *data)
+{
+	return enqueue(client, NETD_ATTACH, id, netns_path, port, NULL, 0, cb, data);
+}
+
+int netd_client_adopt(struct netd_client *client, const char *id, const int *fds, size_t n_fds,
+		      netd_client_cb *cb, void *data)
+{
+	return enqueue(client, NETD_ADOPT, id, "", 0, fds, n_fds, cb, data);
+}
+
+int netd_client_detach(struct netd_client *client, const char *id, netd_client_cb *cb, void *data)
+{
+	return enqueue(client, NETD_DETACH, id, "", 0, NULL, 0, cb, data);
+}
+
+void netd_client_forget(struct netd_client *client, void *data)
+{
+	struct netd_op *op;
+
+	TAILQ_FOREACH (op, &client->ops, link)
+		if (op->data == data && op->cb)
+			op->cb = NULL;
+}

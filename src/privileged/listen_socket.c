@@ -1,0 +1,110 @@
+#include "privileged/listen_socket.h"
+
+#include <errno.h>
+#include <linux/in6.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "util/fd.h"
+
+/* net.core.somaxconn (4096 unless changed) has the last word. */
+#define BACKLOG 4096
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+	struct sockaddr_storage room;
+};
+
+static const char *family_host(int family)
+{
+	return family == AF_INET ? "127.0.0.1" : "[::1]";
+}
+
+static socklen_t loopback_address(int family, uint16_t port, union address *ret)
+{
+	*ret = (union address){0};
+	if (family == AF_INET) {
+		ret->v4.sin_family = AF_INET;
+		ret->v4.sin_port = htons(port);
+		ret->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		return sizeof(ret->v4);
+	}
+	ret->v6.sin6_family = AF_INET6;
+	ret->v6.sin6_port = htons(port);
+	ret->v6.sin6_addr = in6addr_loopback;
+	return sizeof(ret->v6);
+}
+
+static int set_options(int fd, int family)
+{
+	const int on = 1;
+
+	/* Connections of an earlier life may linger in TIME_WAIT. */
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		return -errno;
+	if (family != AF_INET6)
+		return 0;
+	/* FREEBIND, because [::1] does not exist while IPv6 is disabled: it may be enabled later. */
+	if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0 ||
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on)) < 0)
+		return -errno;
+	return 0;
+}
+
+int listen_socket_open(int family, uint16_t port, int *ret_fd, struct diag *diag)
+{
+	union address address;
+	socklen_t len = loopback_address(family, port, &address);
+
+	_cleanup_fd_ int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return diag_fail(errno, diag, NULL, "cannot make a socket in the netns: %s",
+				 strerror(errno));
+	int r = set_options(fd, family);
+	if (r == 0 && (bind(fd, &address.any, len) < 0 || listen(fd, BACKLOG) < 0))
+		r = -errno;
+	if (r == -EADDRINUSE)
+		return diag_fail(EADDRINUSE, diag, "netns",
+				 "port %u of %s is in use in the netns: choose another [intercept] "
+				 "port, or stop what listens there",
+				 port, family_host(family));
+	if (r < 0)
+		return diag_fail(-r, diag, NULL, "cannot listen on %s:%u in the netns: %s",
+				 family_host(family), port, strerror(-r));
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
+}
+
+static bool option_is(int fd, int option, int want)
+{
+	int have = -1;
+	socklen_t len = sizeof(have);
+
+	return getsockopt(fd, SOL_SOCKET, option, &have, &len) == 0 && have == want;
+}
+
+int listen_socket_check(int fd, int family, uint16_t port, struct diag *diag)
+{
+	union address want, have = {0};
+	socklen_t len = loopback_address(family, port, &want), have_len = sizeof(have);
+
+	if (!option_is(fd, SO_DOMAIN, family) || !option_is(fd, SO_TYPE, SOCK_STREAM) ||
+	    !option_is(fd, SO_PROTOCOL, IPPROTO_TCP) || !option_is(fd, SO_ACCEPTCONN, 1))
+		return diag_fail(EINVAL, diag, "fds",
+				 "the descriptor for %s is no listening TCP socket",
+				 family_host(family));
+	/* Others could then share the port, and take connections that are not theirs. */
+	if (!option_is(fd, SO_REUSEPORT, 0))
+		return diag_fail(EINVAL, diag, "fds", "the listener for %s has SO_REUSEPORT set",
+				 family_host(family));
+	if (getsockname(fd, &have.any, &have_len) < 0 || have_len != len ||
+	    memcmp(&have, &want, len) != 0)
+		return diag_fail(EINVAL, diag, "fds", "the listener is not bound to %s:%u",
+				 family_host(family), port);
+	return 0;
+}

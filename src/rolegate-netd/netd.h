@@ -1,0 +1,61 @@
+/* netd: the state of the program, shared by its parts. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "privileged/firewall.h"
+#include "privileged/netns.h"
+#include "rolegate-netd/attachment.h"
+#include "rolegate-netd/loop.h"
+#include "rolegate-netd/worker.h"
+#include "wire/config.h"
+
+/* Whose requests are heard, and who is spared by protect_host. */
+#define NETD_USER "rolegate"
+
+struct job;
+struct peer;
+
+TAILQ_HEAD(job_queue, job);
+TAILQ_HEAD(peer_list, peer);
+
+/* See host_guard.h. */
+struct host_guard {
+	struct firewall_host rules;
+	struct firewall_state state; /* as the rules stood when last put in */
+	uint32_t generation;	     /* nftables', when they were last seen intact; 0: unknown */
+	int64_t reorder_after_ms;
+	bool reload_pending; /* put them in anew, whether changed or not */
+	struct worker worker;
+	struct loop_timer timer;
+};
+
+struct netd {
+	const char *config_path;
+	struct config config;
+	uid_t user_uid; /* rolegated's; 0 if there is no such user */
+	gid_t user_gid;
+	struct netns_hosts hosts;
+	struct loop loop;
+
+	int listen_fd, signal_fd;
+	struct loop_source listen_source, signal_source;
+	struct loop_timer accept_again;
+	int64_t refusal_logged_ms;
+	unsigned refusals;
+
+	struct attachments attachments;
+	struct loop_timer liveness;
+
+	struct job_queue jobs; /* queued and running, in the order they came */
+	size_t n_jobs, n_running;
+
+	struct peer_list peers;
+	size_t n_peers;
+	uint64_t last_peer_id;
+
+	struct host_guard guard;
+};

@@ -1,0 +1,25 @@
+/* peer: the connections of rolegated: normally one, for the time of an upgrade two.
+ *
+ * A peer that does not read its answers is not read from either; one that breaks the framing of the
+ * protocol loses its connection. Neither touches the others.
+ */
+#pragma once
+
+#include "rolegate-netd/netd.h"
+
+#define PEERS_MAX 4
+
+/* peer_new(netd, sock): serve the connection, which becomes the peer's. 0 or -errno. */
+int peer_new(struct netd *netd, int sock);
+void peer_free_all(struct netd *netd);
+
+/* peer_answer(netd, peer_id, reply, fds): send, now or when the peer reads again; nothing happens if
+ * it has left. The reply->n_fds descriptors stay the caller's. */
+void peer_answer(struct netd *netd, uint64_t peer_id, const struct netd_reply *reply,
+		 const int *fds);
+
+/* peer_answer_all(netd, reply): the same to each peer. */
+void peer_answer_all(struct netd *netd, const struct netd_reply *reply);
+
+/* peer_resume(netd): the job queue has room again. */
+void peer_resume(struct netd *netd);

@@ -1,0 +1,254 @@
+#include "rolegated/control_api.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "util/clock.h"
+#include "util/log.h"
+#include "wire/container_json.h"
+
+#define JSON "application/json"
+#define CONTAINERS "/v1/containers"
+
+/* A request that waits for the registrar. */
+struct pending {
+	struct control_request *request;
+	struct registrar_wait *wait;
+};
+
+static void reply_buf(struct control_request *request, int status, struct buf *body)
+{
+	buf_puts(body, "\n");
+	if (buf_ok(body))
+		control_reply(request, status, JSON, body->data);
+	else
+		control_reply(request, 500, NULL, NULL);
+	buf_deinit(body);
+}
+
+static void reply_error(struct control_request *request, int status, const char *code,
+			const struct diag *diag)
+{
+	struct buf body = {0};
+
+	control_json_error(code, diag, &body);
+	reply_buf(request, status, &body);
+}
+
+static void reply_not_found(struct control_request *request, const char *what)
+{
+	struct diag diag = {0};
+
+	diag_set(&diag, NULL, "there is no %s", what);
+	reply_error(request, 404, "not_found", &diag);
+}
+
+static void reply_method(struct control_request *request)
+{
+	struct diag diag = {0};
+
+	diag_set(&diag, NULL, "%s is not allowed here", control_request_method(request));
+	reply_error(request, 405, "method_not_allowed", &diag);
+}
+
+static void print_container(const struct container *c, bool full, struct buf *out)
+{
+	const struct session *s = c->session;
+	int64_t now_ms = clock_now_ms();
+	bool valid = session_valid(s, now_ms);
+	struct container_view view = {
+		.id = c->id,
+		.canonical = c->registration->canonical,
+		.state = session_state_name(c->phase == CONTAINER_STANDING
+						    ? session_state(s, now_ms)
+						    : SESSION_PENDING),
+		.access_key_id = valid ? s->credentials->access_key_id : NULL,
+		.expiration_s = valid ? s->credentials->expiration_s : 0,
+		.last_refresh_s = s->last_refresh_s,
+		.registered_at_s = c->registered_at_s,
+		.requests = c->requests,
+		.netns_ino = c->netns_ino,
+	};
+	char error[sizeof(s->last_code) + sizeof(s->last_message) + 2];
+
+	if (s->last_class != STS_OK) {
+		snprintf(error, sizeof(error), "%s: %s", s->last_code, s->last_message);
+		view.last_error = error;
+	}
+	container_json_print(&view, full, out);
+}
+
+static void list_containers(struct control_request *request, const struct control_api *api)
+{
+	struct buf body = {0};
+	const struct container *c;
+	bool first = true;
+
+	buf_puts(&body, "{\"containers\":[");
+	TAILQ_FOREACH (c, &api->registry->containers, link) {
+		if (!c->session)
+			continue; /* on its way out */
+		if (!first)
+			buf_puts(&body, ",");
+		first = false;
+		print_container(c, false, &body);
+	}
+	buf_puts(&body, "]}");
+	reply_buf(request, 200, &body);
+}
+
+static void show_container(struct control_request *request, const struct control_api *api,
+			   const char *id)
+{
+	const struct container *c = container_find(api->registry, id);
+	struct buf body = {0};
+
+	if (!c || !c->session) {
+		reply_not_found(request, "such container");
+		return;
+	}
+	print_container(c, true, &body);
+	reply_buf(request, 200, &body);
+}
+
+static void on_outcome(const struct registrar_outcome *outcome, void *data)
+{
+	struct pending *pending = data;
+	struct control_request *request = pending->request;
+	struct buf body = {0};
+
+	free(pending);
+	control_request_on_gone(request, NULL, NULL);
+	if (outcome->container) {
+		print_container(outcome->container, true, &body);
+		reply_buf(request, outcome->status, &body);
+	} else if (outcome->status == 204) {
+		control_reply(request, 204, NULL, NULL);
+	} else {
+		reply_error(request, outcome->status, outcome->code, outcome->diag);
+	}
+}
+
+/* The client left: the registration goes on without it. */
+static void on_client_gone(void *data)
+{
+	struct pending *pending = data;
+
+	registrar_wait_cancel(pending->wait);
+	free(pending);
+}
+
+typedef struct registrar_wait *start_fn(struct control_api *api, const char *id,
+					struct control_request *request, struct pending *pending);
+
+static struct registrar_wait *start_register(struct control_api *api, const char *id,
+					     struct control_request *request,
+					     struct pending *pending)
+{
+	size_t len;
+	const char *body = control_request_body(request, &len);
+
+	return registrar_register(api->registrar, id, body, len, on_outcome, pending);
+}
+
+static struct registrar_wait *start_unregister(struct control_api *api, const char *id,
+					       struct control_request *request,
+					       struct pending *pending)
+{
+	(void)request;
+	return registrar_unregister(api->registrar, id, on_outcome, pending);
+}
+
+static void start(struct control_request *request, struct control_api *api, const char *id,
+		  start_fn *fn)
+{
+	struct pending *pending = calloc(1, sizeof(*pending));
+
+	if (!pending) {
+		control_reply(request, 500, NULL, NULL);
+		return;
+	}
+	pending->request = request;
+	struct registrar_wait *wait = fn(api, id, request, pending);
+	if (!wait)
+		return; /* answered, and `pending` is gone */
+	pending->wait = wait;
+	control_request_on_gone(request, on_client_gone, pending);
+}
+
+static void refresh(struct control_request *request, struct control_api *api, const char *id)
+{
+	if (registrar_refresh(api->registrar, id) < 0)
+		reply_not_found(request, "such container");
+	else
+		control_reply(request, 202, JSON, "{}\n");
+}
+
+/* /v1/containers/ID[/refresh]; `rest` begins with the id. */
+static void handle_container(struct control_request *request, struct control_api *api,
+			     const char *rest)
+{
+	const char *method = control_request_method(request);
+	const char *slash = strchr(rest, '/');
+	size_t len = slash ? (size_t)(slash - rest) : strlen(rest);
+	char id[REGISTRATION_ID_SIZE + 1];
+	struct diag diag = {0};
+
+	snprintf(id, sizeof(id), "%.*s", len < sizeof(id) ? (int)len : (int)sizeof(id) - 1, rest);
+	if (registration_id_check(id) < 0) {
+		diag_set(&diag, "id", "must be [A-Za-z0-9][A-Za-z0-9_.-]{0,127}");
+		reply_error(request, 422, "invalid", &diag);
+	} else if (slash && strcmp(slash, "/refresh") == 0) {
+		if (strcmp(method, "POST") == 0)
+			refresh(request, api, id);
+		else
+			reply_method(request);
+	} else if (slash) {
+		reply_not_found(request, "such call");
+	} else if (strcmp(method, "PUT") == 0) {
+		start(request, api, id, start_register);
+	} else if (strcmp(method, "DELETE") == 0) {
+		start(request, api, id, start_unregister);
+	} else if (strcmp(method, "GET") == 0) {
+		show_container(request, api, id);
+	} else {
+		reply_method(request);
+	}
+}
+
+static void handle_ready(struct control_request *request, const struct control_api *api)
+{
+	struct diag diag = {0};
+
+	if (registrar_netd_ready(api->registrar)) {
+		control_reply(request, 200, JSON, "{\"ready\":true}\n");
+		return;
+	}
+	diag_set(&diag, NULL, "rolegate-netd is not connected");
+	reply_error(request, 503, "not_ready", &diag);
+}
+
+void control_api_handle(struct control_request *request, void *data)
+{
+	struct control_api *api = data;
+	const char *path = control_request_path(request);
+	bool get = strcmp(control_request_method(request), "GET") == 0;
+
+	if (strncmp(path, CONTAINERS "/", sizeof(CONTAINERS)) == 0 && path[sizeof(CONTAINERS)])
+		handle_container(request, api, path + sizeof(CONTAINERS));
+	else if (strcmp(path, CONTAINERS) != 0 && strcmp(path, "/healthz") != 0 &&
+		 strcmp(path, "/readyz") != 0 && strcmp(path, "/version") != 0)
+		reply_not_found(request, "such call");
+	else if (!get)
+		reply_method(request);
+	else if (strcmp(path, CONTAINERS) == 0)
+		list_containers(request, api);
+	else if (strcmp(path, "/healthz") == 0)
+		control_reply(request, 200, JSON, "{\"alive\":true}\n");
+	else if (strcmp(path, "/readyz") == 0)
+		handle_ready(request, api);
+	else
+		control_reply(request, 200, JSON,
+			      "{\"name\":\"rolegated\",\"version\":\"" ROLEGATE_VERSION "\"}\n");
+}

@@ -1,0 +1,13 @@
+/* control_api: the calls of DESIGN section 6 on top of the registrar. */
+#pragma once
+
+#include "net/control_server.h"
+#include "rolegated/registrar.h"
+
+struct control_api {
+	struct registrar *registrar;
+	const struct container_registry *registry;
+};
+
+/* control_api_handle: a control_handler; `data` is a struct control_api. */
+void control_api_handle(struct control_request *request, void *data);

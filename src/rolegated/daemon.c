@@ -1,0 +1,303 @@
+#include "rolegated/daemon.h"
+
+#include <libgen.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "net/control_server.h"
+#include "net/fetch.h"
+#include "net/host_credentials.h"
+#include "net/sts_client.h"
+#include "rolegated/control_api.h"
+#include "rolegated/privileges.h"
+#include "rolegated/registrar.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/notify.h"
+
+#define N_SIGNALS 3
+
+struct daemon {
+	char *config_path;
+	struct config config;
+	struct event_base *base;
+	struct event *signals[N_SIGNALS];
+	struct state state;
+	struct container_registry registry;
+	struct session_pool pool;
+	struct fetch_loop *fetch;
+	struct host_credentials *base_credentials;
+	struct sts_client *sts;
+	struct issuer *issuer;
+	struct frontend *frontend;
+	struct registrar *registrar;
+	struct control_server *control;
+	struct control_api api;
+	int control_fd;
+};
+
+static void apply_log(const struct config *config)
+{
+	enum log_level level = LOG_LEVEL_INFO;
+
+	(void)log_level_parse(config->log.level, &level);
+	log_setup("rolegated", level, config->log.json);
+}
+
+/* The policy in force; a missing file denies everything, which is safe and said aloud. */
+static int load_policy(const struct config *config, struct policy **ret, struct diag *diag)
+{
+	int r = policy_load(config->policy.file, ret, diag);
+
+	if (r == -ENOENT) {
+		log_warning(NULL, "there is no policy file %s: every registration is denied",
+			    config->policy.file);
+		*ret = NULL;
+		return 0;
+	}
+	return r;
+}
+
+static void on_session_changed(struct session *s, void *data)
+{
+	struct daemon *d = data;
+
+	registrar_session_changed(d->registrar, s);
+}
+
+/* The keys that only a restart can change. */
+static void warn_of_fixed_keys(const struct config *old, const struct config *new)
+{
+	if (strcmp(old->control.socket, new->control.socket) != 0 ||
+	    strcmp(old->control.group, new->control.group) != 0 ||
+	    strcmp(old->netd.socket, new->netd.socket) != 0 ||
+	    strcmp(old->state.dir, new->state.dir) != 0 ||
+	    old->intercept.port != new->intercept.port ||
+	    old->intercept.bridge_port != new->intercept.bridge_port ||
+	    old->aws.base_credentials != new->aws.base_credentials)
+		log_warning(NULL, "[control], [netd], [state], [intercept] and base_credentials "
+				  "change at a restart only");
+}
+
+static void reload(struct daemon *d)
+{
+	struct config config;
+	struct policy *policy = NULL;
+	struct diag diag = {0};
+
+	notify_reloading();
+	int r = config_load(d->config_path, &config, &diag);
+	if (r == 0) {
+		r = load_policy(&config, &policy, &diag);
+		if (r < 0)
+			config_deinit(&config);
+	}
+	if (r < 0) {
+		log_error(NULL, "reload: %s; the old configuration stays in force", diag.text);
+		notify_ready();
+		return;
+	}
+	warn_of_fixed_keys(&d->config, &config);
+	struct config old = d->config;
+	d->config = config;
+	config_deinit(&old);
+	apply_log(&d->config);
+	registrar_set_policy(d->registrar, policy);
+	log_info(NULL, "configuration and policy reloaded");
+	notify_ready();
+}
+
+static void on_signal(evutil_socket_t number, short what, void *data)
+{
+	struct daemon *d = data;
+
+	(void)what;
+	if (number == SIGHUP) {
+		reload(d);
+		return;
+	}
+	log_info(NULL, "stopping; rules and listeners stay with rolegate-netd");
+	notify_stopping();
+	event_base_loopbreak(d->base);
+}
+
+static int watch_signals(struct daemon *d)
+{
+	static const int numbers[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < N_SIGNALS; i++) {
+		d->signals[i] = evsignal_new(d->base, numbers[i], on_signal, d);
+		if (!d->signals[i] || evsignal_add(d->signals[i], NULL) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int make_parent(const char *path, struct diag *diag)
+{
+	char copy[256];
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	const char *dir = dirname(copy);
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+		return diag_fail(errno, diag, "socket", "cannot make the directory %s: %s", dir,
+				 strerror(errno));
+	return 0;
+}
+
+/* What may need root. */
+static int open_privileged(struct daemon *d, uint8_t key[static TOKEN_KEY_SIZE], struct diag *diag)
+{
+	uid_t uid;
+	gid_t gid;
+
+	int r = state_open(d->config.state.dir, &d->state, diag);
+	if (r == 0)
+		r = state_token_key(&d->state, key, diag);
+	if (r == 0)
+		r = make_parent(d->config.control.socket, diag);
+	if (r == 0)
+		r = control_server_listen(d->config.control.socket, d->config.control.group,
+					  &d->control_fd, diag);
+	if (r < 0)
+		return r;
+	if (privileges_user(&uid, &gid)) {
+		r = state_chown(&d->state, uid, gid);
+		if (r < 0)
+			return diag_fail(-r, diag, "dir", "cannot give %s to user %s: %s",
+					 d->config.state.dir, PRIVILEGES_USER, strerror(-r));
+	}
+	return 0;
+}
+
+/* The parts, each needing those before it. */
+static int make_parts(struct daemon *d, struct diag *diag)
+{
+	int r = fetch_loop_new(d->base, &d->fetch);
+	if (r == 0)
+		r = host_credentials_new(d->base, d->fetch, &d->config, &d->base_credentials, diag);
+	if (r == 0)
+		r = sts_client_new(d->fetch, d->base_credentials, &d->config, &d->sts, diag);
+	if (r == 0)
+		r = frontend_new(d->base, &d->frontend);
+	struct registrar_deps deps = {
+		.base = d->base,
+		.config = &d->config,
+		.registry = &d->registry,
+		.pool = &d->pool,
+		.frontend = d->frontend,
+		.state = &d->state,
+	};
+	if (r == 0)
+		r = registrar_new(&deps, &d->registrar);
+	if (r == 0)
+		r = issuer_new(d->base, &d->pool, d->sts, on_session_changed, d, &d->issuer);
+	if (r == 0)
+		r = watch_signals(d);
+	if (r < 0)
+		return r;
+	registrar_set_issuer(d->registrar, d->issuer);
+	d->api = (struct control_api){.registrar = d->registrar, .registry = &d->registry};
+	r = control_server_new(d->base, d->control_fd, d->config.control.group, control_api_handle,
+			       &d->api, &d->control);
+	if (r == 0)
+		d->control_fd = -1; /* the server's now */
+	return r;
+}
+
+static int start(struct daemon *d, struct diag *diag)
+{
+	uint8_t key[TOKEN_KEY_SIZE];
+	struct policy *policy = NULL;
+
+	int r = privileges_prepare(diag);
+	if (r == 0)
+		r = load_policy(&d->config, &policy, diag);
+	if (r == 0)
+		r = open_privileged(d, key, diag);
+	if (r == 0) {
+		container_registry_init(&d->registry, key);
+		session_pool_init(&d->pool, (unsigned)d->config.aws.sts_max_in_flight,
+				  (unsigned)d->config.aws.sts_max_per_second, clock_now_ms());
+	}
+	explicit_bzero(key, sizeof(key));
+	/* Before privileges go: the base credentials' file may be root's. */
+	if (r == 0)
+		r = make_parts(d, diag);
+	if (r == 0)
+		r = privileges_drop(diag);
+	if (r < 0) {
+		policy_free(policy);
+		return r;
+	}
+	registrar_set_policy(d->registrar, policy);
+	registrar_restore(d->registrar);
+	return 0;
+}
+
+int daemon_new(const char *config_path, struct config *config, struct daemon **ret,
+	       struct diag *diag)
+{
+	struct daemon *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return diag_fail(ENOMEM, diag, NULL, "out of memory");
+	d->control_fd = -1;
+	d->state = (struct state){.dir_fd = -1, .containers_fd = -1};
+	TAILQ_INIT(&d->registry.containers);
+	TAILQ_INIT(&d->pool.sessions);
+	d->config = *config;
+	apply_log(&d->config);
+	d->config_path = strdup(config_path);
+	d->base = event_base_new();
+	int r = d->config_path && d->base ? start(d, diag) : -ENOMEM;
+	if (r < 0) {
+		if (diag->text[0] == '\0')
+			diag_set(diag, NULL, "cannot start: %s", strerror(-r));
+		d->config = (struct config){0}; /* still the caller's */
+		daemon_free(d);
+		return r;
+	}
+	*config = (struct config){0};
+	*ret = d;
+	return 0;
+}
+
+struct daemon *daemon_free(struct daemon *d)
+{
+	if (!d)
+		return NULL;
+	control_server_free(d->control);
+	fd_close(d->control_fd);
+	registrar_free(d->registrar);
+	issuer_free(d->issuer);
+	frontend_free(d->frontend);
+	sts_client_free(d->sts);
+	host_credentials_free(d->base_credentials);
+	fetch_loop_free(d->fetch);
+	container_registry_deinit(&d->registry, &d->pool);
+	session_pool_deinit(&d->pool);
+	for (size_t i = 0; i < N_SIGNALS; i++)
+		if (d->signals[i])
+			event_free(d->signals[i]);
+	if (d->base)
+		event_base_free(d->base);
+	state_close(&d->state);
+	config_deinit(&d->config);
+	free(d->config_path);
+	free(d);
+	libevent_global_shutdown();
+	return NULL;
+}
+
+int daemon_run(struct daemon *d)
+{
+	log_info(NULL, "rolegated %s serves, control socket %s", ROLEGATE_VERSION,
+		 d->config.control.socket);
+	notify_ready();
+	return event_base_dispatch(d->base) < 0 ? -EIO : 0;
+}

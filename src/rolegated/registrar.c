@@ -1,0 +1,435 @@
+#include "rolegated/registrar.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/interception.h"
+#include "rolegated/waits.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/process.h"
+
+struct registrar {
+	struct registrar_deps deps;
+	struct interception *interception;
+	struct issuer *issuer;
+	struct policy *policy;
+	struct waits waits;
+};
+
+static void report(registrar_cb *cb, void *data, int status, const char *code,
+		   const struct diag *diag)
+{
+	struct registrar_outcome outcome = {.status = status, .code = code, .diag = diag};
+
+	cb(&outcome, data);
+}
+
+/* Forget a container that netd holds nothing of (any more). */
+static void discard(struct registrar *r, struct container *c)
+{
+	if (c->exit_event)
+		event_free(c->exit_event);
+	c->exit_event = NULL;
+	c->pidfd = fd_close(c->pidfd);
+	interception_forget(r->interception, c);
+	waits_orphan(&r->waits, c);
+	container_remove(r->deps.registry, r->deps.pool, c);
+}
+
+/* A registration that cannot stand: everyone who waits for it hears why, and it is gone. */
+static void abandon(struct registrar *r, struct container *c, int status, const char *code,
+		    const struct diag *diag)
+{
+	int error = state_drop(r->deps.state, c->id);
+
+	if (error < 0)
+		log_error(c->id, "cannot remove its state file: %s", strerror(-error));
+	waits_finish(&r->waits, c, status, code, diag);
+	discard(r, c);
+}
+
+/* Start taking a container down: from here on it has no credentials and no door. */
+static void take_down(struct registrar *r, struct container *c, const char *why)
+{
+	struct diag diag = {0};
+
+	if (c->phase == CONTAINER_DETACHING)
+		return;
+	log_info(c->id, "unregistered: %s", why);
+	diag_set(&diag, NULL, "it was unregistered meanwhile: %s", why);
+	waits_finish(&r->waits, c, 409, "unregistered", &diag);
+	int error = state_drop(r->deps.state, c->id);
+	if (error < 0)
+		log_error(c->id, "cannot remove its state file: %s", strerror(-error));
+	c->phase = CONTAINER_DETACHING;
+	interception_lower(r->interception, c);
+	session_pool_release(r->deps.pool, c->session);
+	c->session = NULL;
+	issuer_kick(r->issuer);
+}
+
+static void on_exit_event(evutil_socket_t fd, short what, void *data)
+{
+	struct registrar *r = data;
+	struct container *c, *next;
+
+	(void)what;
+	for (c = TAILQ_FIRST(&r->deps.registry->containers); c; c = next) {
+		next = TAILQ_NEXT(c, link);
+		if (c->pidfd == (int)fd)
+			take_down(r, c, "its process has exited");
+	}
+}
+
+/* Watch the registration's process. `expected` is when it must have started; 0: any. */
+static int watch_process(struct registrar *r, struct container *c, uint64_t expected,
+			 struct diag *diag)
+{
+	pid_t pid = c->registration->pid;
+
+	if (pid == 0)
+		return 0;
+	int error = process_open(pid, &c->pidfd, &c->pid_started);
+	if (error == -ESRCH || (error == 0 && expected && c->pid_started != expected))
+		return diag_fail(ESRCH, diag, "pid", "there is no process %d", (int)pid);
+	if (error < 0)
+		return diag_fail(-error, diag, "pid", "cannot watch process %d: %s", (int)pid,
+				 strerror(-error));
+	c->exit_event = event_new(r->deps.base, c->pidfd, EV_READ, on_exit_event, r);
+	if (!c->exit_event || event_add(c->exit_event, NULL) < 0)
+		return diag_fail(ENOMEM, diag, "pid", "out of memory");
+	return 0;
+}
+
+static bool process_exited(const struct container *c)
+{
+	struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
+
+	return c->pidfd >= 0 && poll(&p, 1, 0) > 0;
+}
+
+static void on_stood(struct container *c, void *data)
+{
+	struct registrar *r = data;
+	struct diag diag = {0};
+
+	/* netd opened /proc/PID/ns/net by number: had the process died by then, the number might be
+	 * another's. It has not if it is alive now. */
+	if (process_exited(c)) {
+		take_down(r, c, "its process has exited");
+		return;
+	}
+	int error = state_save(r->deps.state, c);
+	if (error < 0) {
+		diag_set(&diag, NULL, "the state file cannot be written: %s", strerror(-error));
+		log_error(c->id, "not registered: %s", diag.text);
+		waits_finish(&r->waits, c, 500, "state_not_saved", &diag);
+		take_down(r, c, diag.text);
+		return;
+	}
+	log_info(c->id, "registered: %s intercepted in netns %s (inode %llu)",
+		 c->registration->role.role_arn, c->registration->netns,
+		 (unsigned long long)c->netns_ino);
+	waits_check(&r->waits, c);
+}
+
+static void on_failed(struct container *c, const struct netd_answer *answer, void *data)
+{
+	struct registrar *r = data;
+	struct diag diag = {0};
+
+	diag_set(&diag, answer->field[0] ? answer->field : NULL, "%s", answer->text);
+	log_warning(c->id, "not registered: %s", diag.text);
+	if (answer->error == -EEXIST || answer->error == -EBUSY)
+		abandon(r, c, 409, "netns_taken", &diag);
+	else if (diag.field[0])
+		abandon(r, c, 422, "invalid", &diag);
+	else
+		abandon(r, c, 500, "interception_failed", &diag);
+}
+
+static void on_lowered(struct container *c, void *data)
+{
+	struct registrar *r = data;
+
+	if (c->phase != CONTAINER_DETACHING)
+		return;
+	waits_finish(&r->waits, c, 204, NULL, NULL);
+	discard(r, c);
+}
+
+static void on_gone(struct container *c, void *data)
+{
+	struct registrar *r = data;
+	struct diag diag = {0};
+
+	log_info(c->id, "unregistered: its netns is gone");
+	diag_set(&diag, "netns", "its netns is gone");
+	abandon(r, c, 409, "unregistered", &diag);
+}
+
+int registrar_new(const struct registrar_deps *deps, struct registrar **ret)
+{
+	static const struct interception_events events = {
+		.stood = on_stood,
+		.failed = on_failed,
+		.lowered = on_lowered,
+		.gone = on_gone,
+	};
+	struct interception_deps interception = {
+		.base = deps->base,
+		.netd_socket = deps->config->netd.socket,
+		.port = (uint16_t)deps->config->intercept.port,
+		.registry = deps->registry,
+		.frontend = deps->frontend,
+	};
+	struct registrar *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return -ENOMEM;
+	r->deps = *deps;
+	waits_init(&r->waits, deps->base);
+	int error = interception_new(&interception, &events, r, &r->interception);
+	if (error < 0) {
+		free(r);
+		return error;
+	}
+	*ret = r;
+	return 0;
+}
+
+struct registrar *registrar_free(struct registrar *r)
+{
+	struct container *c;
+
+	if (!r)
+		return NULL;
+	while ((c = TAILQ_FIRST(&r->deps.registry->containers)))
+		discard(r, c);
+	waits_deinit(&r->waits);
+	interception_free(r->interception);
+	policy_free(r->policy);
+	free(r);
+	return NULL;
+}
+
+void registrar_set_issuer(struct registrar *r, struct issuer *issuer)
+{
+	r->issuer = issuer;
+}
+
+bool registrar_netd_ready(const struct registrar *r)
+{
+	return interception_ready(r->interception);
+}
+
+static int decide(const struct registrar *r, const struct registration *registration,
+		  struct diag *diag)
+{
+	const struct policy_rule *rule;
+	struct policy_question question = {
+		.role_arn = registration->role.role_arn,
+		.image_ref = registration->image_ref,
+		.image_digest = registration->image_digest,
+		.duration_s = registration->role.duration_s,
+		.labels = registration->labels,
+		.n_labels = registration->n_labels,
+	};
+
+	return policy_decide(r->policy, &question, &rule, diag);
+}
+
+void registrar_set_policy(struct registrar *r, struct policy *policy)
+{
+	struct container *c, *next;
+	struct diag diag = {0};
+
+	policy_free(r->policy);
+	r->policy = policy;
+	for (c = TAILQ_FIRST(&r->deps.registry->containers); c; c = next) {
+		next = TAILQ_NEXT(c, link);
+		if (c->phase != CONTAINER_DETACHING && decide(r, c->registration, &diag) < 0) {
+			log_warning(c->id, "the policy forbids it now: %s", diag.text);
+			take_down(r, c, "the policy forbids it now");
+		}
+	}
+}
+
+static struct registration_defaults defaults_of(const struct config *config)
+{
+	return (struct registration_defaults){
+		.tokens_required = config->imds.tokens_required,
+		.hop_limit = config->imds.hop_limit,
+		.duration_s = config->aws.session_duration_s,
+	};
+}
+
+/* Parse and judge a body. 0, or an HTTP status with the diag filled. */
+static int admit(struct registrar *r, const char *id, const char *body, size_t len,
+		 struct registration **ret, const char **ret_code, struct diag *diag)
+{
+	struct registration_defaults defaults = defaults_of(r->deps.config);
+	struct registration *registration = NULL;
+
+	*ret_code = "invalid";
+	int error = registration_parse(id, body, len, &defaults, &registration, diag);
+	if (error == -ENOMEM)
+		return 500;
+	if (error < 0)
+		return 422;
+	if (registration->intercept == INTERCEPT_BRIDGE) {
+		diag_set(diag, "intercept", "bridge is not available in this version");
+		registration_free(registration);
+		return 422;
+	}
+	if (decide(r, registration, diag) < 0) {
+		log_warning(id, "refused by policy: %s", diag->text);
+		registration_free(registration);
+		*ret_code = "policy_denied";
+		return 403;
+	}
+	*ret = registration;
+	return 0;
+}
+
+/* The id is taken: by the same registration, or by another. */
+static struct registrar_wait *register_again(struct registrar *r, struct container *c,
+					     struct registration *registration, registrar_cb *cb,
+					     void *data)
+{
+	const char *different = registration_difference(c->registration, registration);
+	int64_t wait_s = registration->wait_s;
+	struct diag diag = {0};
+
+	registration_free(registration);
+	if (c->phase == CONTAINER_DETACHING) {
+		diag_set(&diag, NULL, "%s is being unregistered; try again", c->id);
+		report(cb, data, 409, "unregistering", &diag);
+		return NULL;
+	}
+	if (different) {
+		diag_set(&diag, different,
+			 "%s is registered with another %s; unregister it first", c->id, different);
+		report(cb, data, 409, "conflict", &diag);
+		return NULL;
+	}
+	return waits_add(&r->waits, c, false, wait_s, cb, data);
+}
+
+struct registrar_wait *registrar_register(struct registrar *r, const char *id, const char *body,
+					  size_t len, registrar_cb *cb, void *data)
+{
+	struct registration *registration = NULL;
+	struct container *c;
+	struct diag diag = {0};
+	const char *code;
+
+	int status = admit(r, id, body, len, &registration, &code, &diag);
+	if (status) {
+		report(cb, data, status, code, &diag);
+		return NULL;
+	}
+	c = container_find(r->deps.registry, id);
+	if (c)
+		return register_again(r, c, registration, cb, data);
+
+	int error = container_add(r->deps.registry, r->deps.pool, id, registration, NULL,
+				  clock_now_ms(), clock_wall_s(), &c);
+	if (error < 0) {
+		registration_free(registration);
+		diag_set(&diag, NULL, "cannot register: %s", strerror(-error));
+		report(cb, data, 500, "internal", &diag);
+		return NULL;
+	}
+	if (watch_process(r, c, 0, &diag) < 0) {
+		discard(r, c);
+		report(cb, data, 422, "invalid", &diag);
+		return NULL;
+	}
+	struct registrar_wait *wait = waits_add(&r->waits, c, true, registration->wait_s, cb, data);
+	issuer_kick(r->issuer);
+	interception_raise(r->interception, c);
+	return wait;
+}
+
+struct registrar_wait *registrar_unregister(struct registrar *r, const char *id, registrar_cb *cb,
+					    void *data)
+{
+	struct container *c = container_find(r->deps.registry, id);
+
+	if (!c) { /* unregistering twice is no error */
+		report(cb, data, 204, NULL, NULL);
+		return NULL;
+	}
+	if (c->phase == CONTAINER_ATTACHING && !c->netd_asked && c->netns_ino == 0) {
+		struct diag diag = {0};
+		diag_set(&diag, NULL, "it was unregistered meanwhile");
+		abandon(r, c, 409, "unregistered", &diag);
+		report(cb, data, 204, NULL, NULL);
+		return NULL;
+	}
+	take_down(r, c, "on request");
+	return waits_add_departure(&r->waits, c, cb, data);
+}
+
+int registrar_refresh(struct registrar *r, const char *id)
+{
+	struct container *c = container_find(r->deps.registry, id);
+
+	if (!c || !c->session)
+		return -ENOENT;
+	session_refresh(c->session, clock_now_ms());
+	issuer_kick(r->issuer);
+	return 0;
+}
+
+void registrar_wait_cancel(struct registrar_wait *wait)
+{
+	waits_cancel(wait);
+}
+
+void registrar_session_changed(struct registrar *r, const struct session *s)
+{
+	waits_check_session(&r->waits, s);
+}
+
+/* Take up one stored container. What has died meanwhile is dropped. */
+static void restore_one(const struct container_state *stored,
+			const uint8_t instance[static TOKEN_INSTANCE_SIZE], void *data)
+{
+	struct registrar *r = data;
+	struct registration *registration = NULL;
+	struct container *c;
+	struct diag diag = {0};
+	const char *code;
+
+	if (admit(r, stored->id, stored->registration, strlen(stored->registration), &registration,
+		  &code, &diag)) {
+		log_warning(stored->id, "not taken up again: %s: %s", code, diag.text);
+		(void)state_drop(r->deps.state, stored->id);
+		return;
+	}
+	if (container_add(r->deps.registry, r->deps.pool, stored->id, registration, instance,
+			  clock_now_ms(), stored->registered_at_s, &c) < 0) {
+		registration_free(registration);
+		log_error(stored->id, "not taken up again: out of memory");
+		return;
+	}
+	c->netns_dev = stored->netns_dev;
+	c->netns_ino = stored->netns_ino;
+	if (watch_process(r, c, stored->pid_started, &diag) < 0) {
+		log_info(stored->id, "not taken up again: %s", diag.text);
+		abandon(r, c, 409, "unregistered", &diag);
+	}
+}
+
+void registrar_restore(struct registrar *r)
+{
+	state_load(r->deps.state, restore_one, r);
+	if (r->deps.registry->n_containers > 0)
+		log_info(NULL, "taking up %zu stored containers", r->deps.registry->n_containers);
+	issuer_kick(r->issuer);
+}
