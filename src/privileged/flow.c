@@ -47,8 +47,8 @@ static bool conntrack_is_empty(void)
 {
 	char text[16] = "";
 
-	_cleanup_fd_ int fd = open("/proc/sys/net/netfilter/nf_conntrack_count",
-				   O_RDONLY | O_CLOEXEC);
+	_cleanup_fd_ int fd =
+		open("/proc/sys/net/netfilter/nf_conntrack_count", O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
 		return false;
 	return atoi(text) == 0;
@@ -62,8 +62,9 @@ static int forget_entry(struct nl_msg *msg, void *user)
 	if (nfnlmsg_ct_parse(nlmsg_hdr(msg), &ct) < 0)
 		return NL_OK;
 	struct nl_addr *to = nfnl_ct_get_dst(ct, CT_ORIGINAL);
-	if (to && metadata_address_matches(nfnl_ct_get_family(ct), nl_addr_get_binary_addr(to),
-					   nl_addr_get_len(to)) &&
+	if (to &&
+	    metadata_address_matches(nfnl_ct_get_family(ct), nl_addr_get_binary_addr(to),
+				     nl_addr_get_len(to)) &&
 	    nfnl_ct_del(sweep->killer, ct, 0) == 0)
 		sweep->n++;
 	nfnl_ct_put(ct);

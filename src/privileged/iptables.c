@@ -37,7 +37,10 @@ static void process_deinit(struct process *p)
 	fd_close(p->err_fd);
 }
 #define _cleanup_process_ _cleanup_(process_deinit)
-#define PROCESS_NONE {.in_fd = -1, .out_fd = -1, .err_fd = -1}
+#define PROCESS_NONE                                                                               \
+	{                                                                                          \
+		.in_fd = -1, .out_fd = -1, .err_fd = -1                                            \
+	}
 
 static int find_program(const char *name, char *ret_path, size_t size, struct diag *diag)
 {
@@ -168,8 +171,8 @@ static void complain(const struct process *p, int status, struct diag *diag)
 	if (WIFSIGNALED(status))
 		diag_set(diag, NULL, "%s was killed by signal %d", p->name, WTERMSIG(status));
 	else
-		diag_set(diag, NULL, "%s failed with status %d: %.*s", p->name,
-			 WEXITSTATUS(status), len, words);
+		diag_set(diag, NULL, "%s failed with status %d: %.*s", p->name, WEXITSTATUS(status),
+			 len, words);
 }
 
 static int process_wait(struct process *p, struct diag *diag)

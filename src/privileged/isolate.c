@@ -64,13 +64,14 @@ int isolate_check(struct diag *diag)
 
 static int drop_capabilities(struct diag *diag)
 {
-	/* Emptying the bounding set needs CAP_SETPCAP. Without it no_new_privs alone has to see to it
-	 * that the programs we run get no more than we have. */
+	/* Emptying the bounding set needs CAP_SETPCAP. Without it no_new_privs alone has to see to
+	 * it that the programs we run get no more than we have. */
 	bool bounding = capng_get_caps_process() == 0 &&
 			capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
 	capng_clear(CAPNG_SELECT_BOTH);
 	for (size_t i = 0; i < N_KEPT; i++)
-		(void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
+		(void)capng_update(CAPNG_ADD,
+				   CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
 				   kept[i].capability);
 	int r = capng_apply(bounding ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
 	if (r < 0)

@@ -48,7 +48,8 @@ static int set_options(int fd, int family)
 		return -errno;
 	if (family != AF_INET6)
 		return 0;
-	/* FREEBIND, because [::1] does not exist while IPv6 is disabled: it may be enabled later. */
+	/* FREEBIND, because [::1] does not exist while IPv6 is disabled: it may be enabled later.
+	 */
 	if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0 ||
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on)) < 0)
 		return -errno;

@@ -21,7 +21,8 @@ struct rules_variables {
 	uint16_t port;	    /* @PORT@ */
 	bool protect_host;  /* keeps or drops the lines that begin with @PROTECT_HOST@ */
 	uid_t rolegate_uid; /* @ROLEGATE_UID@ */
-	const char *bridge; /* the lines that stand for @BRIDGE@, each with its newline; NULL: none */
+	const char
+		*bridge; /* the lines that stand for @BRIDGE@, each with its newline; NULL: none */
 };
 
 /* rules_render(file, variables, ret): a rule file without comments, its variables filled in.
@@ -46,5 +47,6 @@ struct rules_digest {
 
 void rules_digest(const char *saved, struct rules_digest *ret);
 
-/* rules_count(rules): how many rules rules_render()'s text makes: what rules_digest() should find. */
+/* rules_count(rules): how many rules rules_render()'s text makes: what rules_digest() should find.
+ */
 size_t rules_count(const char *rules);

@@ -1,7 +1,7 @@
 /* attachment: the containers whose netns netd has opened, and their listeners.
  *
- * An attachment keeps its slot for life, so that a listing can go on where it stopped. Look-ups walk
- * the table: a thousand comparisons are nothing beside one run of iptables.
+ * An attachment keeps its slot for life, so that a listing can go on where it stopped. Look-ups
+ * walk the table: a thousand comparisons are nothing beside one run of iptables.
  */
 #pragma once
 

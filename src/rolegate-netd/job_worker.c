@@ -10,8 +10,8 @@
 #include "util/fd.h"
 
 /* A path for the parent to look at later, without a peer's tricks in it: it must neither hang nor
- * mislead. That is the kernel's own name for a mounted netns, or a process's entry in /proc; for any
- * other way that led here there is none, and the parent searches. */
+ * mislead. That is the kernel's own name for a mounted netns, or a process's entry in /proc; for
+ * any other way that led here there is none, and the parent searches. */
 static void find_witness(int netns_fd, const char *path, char ret[static NETD_PATH_SIZE])
 {
 	char link[64];

@@ -15,7 +15,8 @@ struct job_input {
 
 /* Open `path`, ask, enter, set everything up; the listeners go with WORKER_DONE. */
 void job_worker_attach(int sock, int netns_fd, const void *input);
-/* See whether `path` leads to the netns of netns_fd (it becomes the witness), ask, enter, ensure. */
+/* See whether `path` leads to the netns of netns_fd (it becomes the witness), ask, enter, ensure.
+ */
 void job_worker_adopt(int sock, int netns_fd, const void *input);
 /* Enter netns_fd, take everything out. */
 void job_worker_detach(int sock, int netns_fd, const void *input);

@@ -1,5 +1,5 @@
-/* loop: netd's event loop: descriptors and a handful of timers on epoll. One event a turn, so that a
- * callback may remove any source or timer, its own included.
+/* loop: netd's event loop: descriptors and a handful of timers on epoll. One event a turn, so that
+ * a callback may remove any source or timer, its own included.
  */
 #pragma once
 

@@ -26,10 +26,9 @@ void notify_send(const char *state)
 		address.sun_path[0] = '\0';
 
 	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 ||
-	    sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT,
-		   (struct sockaddr *)&address,
-		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
+	if (fd < 0 || sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT,
+			     (struct sockaddr *)&address,
+			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
 		log_warning(NULL, "cannot notify the service manager at %s: %s", path,
 			    strerror(errno));
 }

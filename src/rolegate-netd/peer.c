@@ -103,9 +103,8 @@ static int enqueue(struct peer *peer, const struct netd_reply *reply, const int 
 /* False if the peer had to be freed. */
 static bool send_or_enqueue(struct peer *peer, const struct netd_reply *reply, const int *fds)
 {
-	int r = peer->n_answers > 0
-			? -EAGAIN
-			: fd_send(peer->sock, reply, sizeof(*reply), fds, reply->n_fds);
+	int r = peer->n_answers > 0 ? -EAGAIN
+				    : fd_send(peer->sock, reply, sizeof(*reply), fds, reply->n_fds);
 	/* ETOOMANYREFS: too many descriptors are under way on Unix sockets; they will arrive. */
 	if (r == -EAGAIN || r == -ETOOMANYREFS)
 		r = enqueue(peer, reply, fds);
@@ -124,7 +123,7 @@ void peer_answer(struct netd *netd, uint64_t peer_id, const struct netd_reply *r
 {
 	struct peer *peer;
 
-	TAILQ_FOREACH(peer, &netd->peers, entry)
+	TAILQ_FOREACH (peer, &netd->peers, entry)
 		if (peer->id == peer_id) {
 			(void)send_or_enqueue(peer, reply, fds);
 			return;
@@ -141,11 +140,11 @@ void peer_answer_all(struct netd *netd, const struct netd_reply *reply)
 	}
 }
 
-void peer_resume(struct netd *netd)
+void peer_update_all(struct netd *netd)
 {
 	struct peer *peer;
 
-	TAILQ_FOREACH(peer, &netd->peers, entry)
+	TAILQ_FOREACH (peer, &netd->peers, entry)
 		update_events(peer);
 }
 
@@ -172,8 +171,7 @@ static int flush(struct peer *peer)
 	while (peer->list_serial) {
 		struct netd_reply reply;
 		size_t slot = peer->list_slot;
-		struct attachment *attachment =
-			attachments_next(&peer->netd->attachments, &slot);
+		struct attachment *attachment = attachments_next(&peer->netd->attachments, &slot);
 		reply_init(&reply, NETD_LIST, peer->list_serial);
 		if (attachment) {
 			memcpy(reply.id, attachment->id, sizeof(reply.id));
@@ -220,8 +218,8 @@ static void answer_broken(struct peer *peer, const struct netd_request *raw,
 	(void)send_or_enqueue(peer, &reply, NULL);
 }
 
-static void handle_request(struct peer *peer, const void *data, size_t len,
-			   int fds[FD_PASS_MAX], size_t n_fds)
+static void handle_request(struct peer *peer, const void *data, size_t len, int fds[FD_PASS_MAX],
+			   size_t n_fds)
 {
 	struct netd_request request;
 	struct diag diag = {0};
@@ -263,7 +261,8 @@ static void handle_readable(struct peer *peer)
 		return;
 	if (n != (ssize_t)sizeof(message.request)) {
 		if (n > 0 || n == -EMSGSIZE)
-			log_warning(NULL, "peer %llu sent a message of the wrong length, closing it",
+			log_warning(NULL,
+				    "peer %llu sent a message of the wrong length, closing it",
 				    (unsigned long long)peer->id);
 		else
 			log_info(NULL, "peer %llu has left", (unsigned long long)peer->id);

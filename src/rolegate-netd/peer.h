@@ -13,13 +13,13 @@
 int peer_new(struct netd *netd, int sock);
 void peer_free_all(struct netd *netd);
 
-/* peer_answer(netd, peer_id, reply, fds): send, now or when the peer reads again; nothing happens if
- * it has left. The reply->n_fds descriptors stay the caller's. */
+/* peer_answer(netd, peer_id, reply, fds): send, now or when the peer reads again; nothing happens
+ * if it has left. The reply->n_fds descriptors stay the caller's. */
 void peer_answer(struct netd *netd, uint64_t peer_id, const struct netd_reply *reply,
 		 const int *fds);
 
 /* peer_answer_all(netd, reply): the same to each peer. */
 void peer_answer_all(struct netd *netd, const struct netd_reply *reply);
 
-/* peer_resume(netd): the job queue has room again. */
-void peer_resume(struct netd *netd);
+/* peer_update_all(netd): the job queue is full, or has room again. */
+void peer_update_all(struct netd *netd);

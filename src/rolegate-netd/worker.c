@@ -83,7 +83,8 @@ static void handle_exit(void *user, uint32_t events)
 
 	(void)events;
 	receive(worker);
-	/* What it started dies too: an iptables that outlived it would write into the netns later. */
+	/* What it started dies too: an iptables that outlived it would write into the netns later.
+	 */
 	(void)kill(-worker->pid, SIGKILL);
 	(void)waitpid(worker->pid, NULL, 0);
 	stop(worker);
@@ -117,8 +118,7 @@ int worker_start(struct worker *worker, struct loop *loop, worker_main main, int
 	worker->loop = loop;
 	worker->pid_fd = -1;
 	worker->timed_out = false;
-	worker->sock_source =
-		(struct loop_source){.fd = -1, .handle = handle_sock, .user = worker};
+	worker->sock_source = (struct loop_source){.fd = -1, .handle = handle_sock, .user = worker};
 	worker->pid_source = (struct loop_source){.fd = -1, .handle = handle_exit, .user = worker};
 	worker->timeout = (struct loop_timer){.handle = handle_timeout, .user = worker};
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)

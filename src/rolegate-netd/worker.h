@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -30,7 +31,8 @@ struct worker_message {
 	struct netns_id netns;	      /* OPENED */
 	char witness[NETD_PATH_SIZE]; /* OPENED: see struct attachment */
 	struct firewall_state host;   /* DONE of the host guard */
-	uint32_t generation;	      /* likewise: nftables' when it began, 0: unknown */
+	uint32_t generation;	      /* likewise: nftables' when all was seen intact, 0: unknown */
+	bool reordered;		      /* likewise: others' rules were overtaken */
 };
 
 struct worker {

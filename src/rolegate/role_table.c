@@ -26,14 +26,14 @@ static const struct {
 #define LAST_ERROR_WIDTH 60
 
 /* How a table that is too wide gets narrower, step by step: columns are cut, the least telling ones
- * first, then left out (to 0). */
+ * first, or left out (to 0). */
 static const struct {
 	enum column column;
 	size_t to;
 } squeezes[] = {
-	{LAST_ERROR, 20}, {IMAGE, 20},	{ROLE, 24},	 {ID, 24},   {LAST_ERROR, 12},
-	{IMAGE, 12},	  {ROLE, 14},	{LAST_ERROR, 0}, {IMAGE, 0}, {ID, 14},
-	{REQUESTS, 0},	  {EXPIRES, 0}, {ROLE, 0},
+	{LAST_ERROR, 30}, {IMAGE, 20},	 {ROLE, 24},   {ID, 24},	 {IMAGE, 12},
+	{LAST_ERROR, 20}, {ROLE, 14},	 {IMAGE, 0},   {LAST_ERROR, 12}, {ID, 14},
+	{LAST_ERROR, 0},  {REQUESTS, 0}, {EXPIRES, 0}, {ROLE, 0},
 };
 
 struct table {
@@ -171,7 +171,8 @@ static size_t total_width(const struct table *table)
 	return total;
 }
 
-static void set_widths(struct table *table)
+/* As wide as the widest cell. */
+static void set_natural_widths(struct table *table)
 {
 	for (size_t c = 0; c < N_COLUMNS; c++) {
 		bool empty = true;
@@ -186,19 +187,31 @@ static void set_widths(struct table *table)
 		if (empty && columns[c].optional)
 			table->width[c] = 0;
 	}
-	if (table->terminal->columns == 0)
-		return;
+}
+
+static void squeeze(struct table *table)
+{
+	static const enum column first_served[] = {LAST_ERROR, ID, ROLE, IMAGE};
+	const size_t available = table->terminal->columns;
+	size_t natural[N_COLUMNS];
+
+	memcpy(natural, table->width, sizeof(natural));
 	for (size_t i = 0; i < sizeof(squeezes) / sizeof(squeezes[0]); i++) {
 		size_t *width = &table->width[squeezes[i].column];
-		size_t total = total_width(table);
-		if (total <= table->terminal->columns)
-			return;
-		size_t excess = total - table->terminal->columns;
-		/* No further than needed. */
+		if (total_width(table) <= available)
+			break;
 		if (*width > squeezes[i].to)
-			*width = squeezes[i].to > 0 && *width - squeezes[i].to > excess
-					 ? *width - excess
-					 : squeezes[i].to;
+			*width = squeezes[i].to;
+	}
+	/* A step may have freed more than was needed. */
+	for (size_t i = 0; i < sizeof(first_served) / sizeof(first_served[0]); i++) {
+		enum column c = first_served[i];
+		size_t total = total_width(table);
+		size_t more = total < available ? available - total : 0;
+		if (table->width[c] > 0)
+			table->width[c] += more < natural[c] - table->width[c]
+						   ? more
+						   : natural[c] - table->width[c];
 	}
 }
 
@@ -267,7 +280,9 @@ void role_table_print(struct role_map *map, int64_t now_s, const struct terminal
 		out->failed = true;
 		return;
 	}
-	set_widths(&table);
+	set_natural_widths(&table);
+	if (terminal->columns > 0)
+		squeeze(&table);
 	print_row(&table, NULL, out);
 	for (size_t row = 0; row < table.n_rows; row++)
 		print_row(&table, table.cells + row * N_COLUMNS, out);

@@ -41,8 +41,8 @@ int netd_id_check(const char *id)
 		return -EINVAL;
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)id[i];
-		bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-				    (c >= 'a' && c <= 'z');
+		bool alphanumeric =
+			(c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 		if (!alphanumeric && (i == 0 || !strchr("_.-", c)))
 			return -EINVAL;
 	}

@@ -1,0 +1,23 @@
+/* host_guard: the host's rules, put in before anything else and put back whenever somebody has
+ * removed them.
+ *
+ * Every HOST_GUARD_PERIOD_MS: with iptables-nft one netlink message asks whether anybody has
+ * changed anything; only then, and always with iptables-legacy, a worker runs iptables-save and
+ * compares. A rule that somebody else put before ours is overtaken again, but at most once a
+ * minute: if two programs both want to be first, they must not fight all day. raw and its drops
+ * come before whatever they quarrel about.
+ */
+#pragma once
+
+#include "rolegate-netd/netd.h"
+
+#define HOST_GUARD_PERIOD_MS 4000
+
+/* host_guard_apply(netd, diag): put them in now, blocking: at start. */
+int host_guard_apply(struct netd *netd, struct diag *diag);
+
+/* host_guard_run(netd): from now on watch them. */
+void host_guard_run(struct netd *netd);
+
+/* host_guard_reload(netd): the configuration has changed. */
+void host_guard_reload(struct netd *netd);
