@@ -16,6 +16,7 @@ void container_registry_init(struct container_registry *registry,
 {
 	*registry = (struct container_registry){0};
 	TAILQ_INIT(&registry->containers);
+	TAILQ_INIT(&registry->departing);
 	memcpy(registry->master_key, master_key, TOKEN_KEY_SIZE);
 }
 
@@ -24,6 +25,8 @@ void container_registry_deinit(struct container_registry *registry, struct sessi
 	struct container *c;
 
 	while ((c = TAILQ_FIRST(&registry->containers)))
+		container_remove(registry, pool, c);
+	while ((c = TAILQ_FIRST(&registry->departing)))
 		container_remove(registry, pool, c);
 	explicit_bzero(registry->master_key, sizeof(registry->master_key));
 }
@@ -109,8 +112,36 @@ int container_add(struct container_registry *registry, struct session_pool *pool
 void container_remove(struct container_registry *registry, struct session_pool *pool,
 		      struct container *c)
 {
+	if (c->phase == CONTAINER_DETACHING) {
+		TAILQ_REMOVE(&registry->departing, c, link);
+	} else {
+		tdelete(c, &registry->by_id, compare_ids);
+		TAILQ_REMOVE(&registry->containers, c, link);
+		registry->n_containers--;
+	}
+	container_free(c, pool);
+}
+
+void container_retire(struct container_registry *registry, struct session_pool *pool,
+		      struct container *c)
+{
 	tdelete(c, &registry->by_id, compare_ids);
 	TAILQ_REMOVE(&registry->containers, c, link);
 	registry->n_containers--;
-	container_free(c, pool);
+	TAILQ_INSERT_TAIL(&registry->departing, c, link);
+	c->phase = CONTAINER_DETACHING;
+	session_pool_release(pool, c->session);
+	c->session = NULL;
+	explicit_bzero(c->token_key, sizeof(c->token_key));
+}
+
+struct container *container_find_departing(const struct container_registry *registry,
+					   const char *id)
+{
+	struct container *c;
+
+	TAILQ_FOREACH_REVERSE(c, &registry->departing, container_list, link)
+	if (strcmp(c->id, id) == 0)
+		return c;
+	return NULL;
 }

@@ -9,7 +9,7 @@
 #include "core/token.h"
 #include "wire/registration.h"
 
-/* How far a registration has come; DETACHING ones are no longer in the registry's answers. */
+/* How far a registration has come. */
 enum container_phase { CONTAINER_ATTACHING, CONTAINER_STANDING, CONTAINER_DETACHING };
 
 struct frontend_door;
@@ -24,7 +24,7 @@ struct container {
 	uint8_t instance[TOKEN_INSTANCE_SIZE]; /* random, new for each registration */
 	uint8_t token_key[TOKEN_KEY_SIZE];
 	uint64_t netns_dev, netns_ino; /* 0 until attached; a restored one knows them before */
-	uint64_t pid_started;	       /* of the registration's pid, see util/process.h; 0: no pid */
+	uint64_t pid_started; /* of the registration's pid, see util/process.h; 0: no pid */
 	int64_t registered_at_s;
 	uint64_t requests; /* answered by the metadata front end */
 
@@ -40,6 +40,7 @@ TAILQ_HEAD(container_list, container);
 
 struct container_registry {
 	struct container_list containers; /* in the order of registration */
+	struct container_list departing;  /* DETACHING: their ids are free again */
 	size_t n_containers;
 	void *by_id; /* tsearch(3) tree */
 	uint8_t master_key[TOKEN_KEY_SIZE];
@@ -56,12 +57,20 @@ struct container *container_find(const struct container_registry *registry, cons
 struct container *container_find_netns(const struct container_registry *registry, uint64_t dev,
 				       uint64_t ino);
 
-/* container_add(registry, pool, id, registration, instance, now_ms, wall_s, ret): a new container in
- * phase ATTACHING. Takes over `registration` on success. `instance` NULL: drawn here.
- * 0, -EEXIST, -ENOMEM or -EIO. */
+/* container_add(registry, pool, id, registration, instance, now_ms, wall_s, ret): a new container
+ * in phase ATTACHING. Takes over `registration` on success. `instance` NULL: drawn here. 0,
+ * -EEXIST, -ENOMEM or -EIO. */
 int container_add(struct container_registry *registry, struct session_pool *pool, const char *id,
 		  struct registration *registration, const uint8_t *instance, int64_t now_ms,
 		  int64_t wall_s, struct container **ret);
+
+/* container_retire(registry, pool, c): it is DETACHING from now on: no id, no session, no keys. */
+void container_retire(struct container_registry *registry, struct session_pool *pool,
+		      struct container *c);
+
+/* container_find_departing(registry, id): the last one retired under this id. */
+struct container *container_find_departing(const struct container_registry *registry,
+					   const char *id);
 
 /* container_remove(registry, pool, c): forget it: its session reference, keys and memory. */
 void container_remove(struct container_registry *registry, struct session_pool *pool,

@@ -150,12 +150,13 @@ static void on_attachment(const char *id, uint64_t netns_dev, uint64_t netns_ino
 static void on_ready(void *data)
 {
 	struct interception *i = data;
-	struct container *c, *next;
+	struct container *c;
 
-	for (c = TAILQ_FIRST(&i->deps.registry->containers); c; c = next) {
-		next = TAILQ_NEXT(c, link);
+	/* Those that go first, so that one which comes under the same id finds its place free. */
+	TAILQ_FOREACH (c, &i->deps.registry->departing, link)
 		advance(i, c);
-	}
+	TAILQ_FOREACH (c, &i->deps.registry->containers, link)
+		advance(i, c);
 }
 
 static void on_lost(void *data)

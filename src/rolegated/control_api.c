@@ -60,9 +60,9 @@ static void print_container(const struct container *c, bool full, struct buf *ou
 	struct container_view view = {
 		.id = c->id,
 		.canonical = c->registration->canonical,
-		.state = session_state_name(c->phase == CONTAINER_STANDING
-						    ? session_state(s, now_ms)
-						    : SESSION_PENDING),
+		.state =
+			session_state_name(c->phase == CONTAINER_STANDING ? session_state(s, now_ms)
+									  : SESSION_PENDING),
 		.access_key_id = valid ? s->credentials->access_key_id : NULL,
 		.expiration_s = valid ? s->credentials->expiration_s : 0,
 		.last_refresh_s = s->last_refresh_s,
@@ -87,8 +87,6 @@ static void list_containers(struct control_request *request, const struct contro
 
 	buf_puts(&body, "{\"containers\":[");
 	TAILQ_FOREACH (c, &api->registry->containers, link) {
-		if (!c->session)
-			continue; /* on its way out */
 		if (!first)
 			buf_puts(&body, ",");
 		first = false;
@@ -104,7 +102,7 @@ static void show_container(struct control_request *request, const struct control
 	const struct container *c = container_find(api->registry, id);
 	struct buf body = {0};
 
-	if (!c || !c->session) {
+	if (!c) {
 		reply_not_found(request, "such container");
 		return;
 	}

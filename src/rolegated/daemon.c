@@ -249,6 +249,7 @@ int daemon_new(const char *config_path, struct config *config, struct daemon **r
 	d->control_fd = -1;
 	d->state = (struct state){.dir_fd = -1, .containers_fd = -1};
 	TAILQ_INIT(&d->registry.containers);
+	TAILQ_INIT(&d->registry.departing);
 	TAILQ_INIT(&d->pool.sessions);
 	d->config = *config;
 	apply_log(&d->config);

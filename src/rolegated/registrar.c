@@ -56,18 +56,14 @@ static void take_down(struct registrar *r, struct container *c, const char *why)
 {
 	struct diag diag = {0};
 
-	if (c->phase == CONTAINER_DETACHING)
-		return;
 	log_info(c->id, "unregistered: %s", why);
 	diag_set(&diag, NULL, "it was unregistered meanwhile: %s", why);
 	waits_finish(&r->waits, c, 409, "unregistered", &diag);
 	int error = state_drop(r->deps.state, c->id);
 	if (error < 0)
 		log_error(c->id, "cannot remove its state file: %s", strerror(-error));
-	c->phase = CONTAINER_DETACHING;
+	container_retire(r->deps.registry, r->deps.pool, c);
 	interception_lower(r->interception, c);
-	session_pool_release(r->deps.pool, c->session);
-	c->session = NULL;
 	issuer_kick(r->issuer);
 }
 
@@ -209,6 +205,8 @@ struct registrar *registrar_free(struct registrar *r)
 		return NULL;
 	while ((c = TAILQ_FIRST(&r->deps.registry->containers)))
 		discard(r, c);
+	while ((c = TAILQ_FIRST(&r->deps.registry->departing)))
+		discard(r, c);
 	waits_deinit(&r->waits);
 	interception_free(r->interception);
 	policy_free(r->policy);
@@ -251,7 +249,7 @@ void registrar_set_policy(struct registrar *r, struct policy *policy)
 	r->policy = policy;
 	for (c = TAILQ_FIRST(&r->deps.registry->containers); c; c = next) {
 		next = TAILQ_NEXT(c, link);
-		if (c->phase != CONTAINER_DETACHING && decide(r, c->registration, &diag) < 0) {
+		if (decide(r, c->registration, &diag) < 0) {
 			log_warning(c->id, "the policy forbids it now: %s", diag.text);
 			take_down(r, c, "the policy forbids it now");
 		}
@@ -305,14 +303,9 @@ static struct registrar_wait *register_again(struct registrar *r, struct contain
 	struct diag diag = {0};
 
 	registration_free(registration);
-	if (c->phase == CONTAINER_DETACHING) {
-		diag_set(&diag, NULL, "%s is being unregistered; try again", c->id);
-		report(cb, data, 409, "unregistering", &diag);
-		return NULL;
-	}
 	if (different) {
-		diag_set(&diag, different,
-			 "%s is registered with another %s; unregister it first", c->id, different);
+		diag_set(&diag, different, "%s is registered with another %s; unregister it first",
+			 c->id, different);
 		report(cb, data, 409, "conflict", &diag);
 		return NULL;
 	}
@@ -360,10 +353,14 @@ struct registrar_wait *registrar_unregister(struct registrar *r, const char *id,
 {
 	struct container *c = container_find(r->deps.registry, id);
 
+	if (!c)
+		c = container_find_departing(r->deps.registry, id);
 	if (!c) { /* unregistering twice is no error */
 		report(cb, data, 204, NULL, NULL);
 		return NULL;
 	}
+	if (c->phase == CONTAINER_DETACHING)
+		return waits_add_departure(&r->waits, c, cb, data);
 	if (c->phase == CONTAINER_ATTACHING && !c->netd_asked && c->netns_ino == 0) {
 		struct diag diag = {0};
 		diag_set(&diag, NULL, "it was unregistered meanwhile");

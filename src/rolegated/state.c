@@ -28,7 +28,8 @@ static int open_dir(int at, const char *path, mode_t mode)
 int state_open(const char *dir, struct state *state, struct diag *diag)
 {
 	*state = (struct state){.dir_fd = -1, .containers_fd = -1};
-	/* The directory itself may hold the sockets too, so it is passable; what is in it is not. */
+	/* The directory itself may hold the sockets too, so it is passable; what is in it is not.
+	 */
 	int fd = open_dir(AT_FDCWD, dir, 0755);
 	if (fd < 0)
 		return diag_fail(-fd, diag, "dir", "cannot use the state directory %s: %s", dir,
@@ -73,8 +74,9 @@ int state_token_key(const struct state *state, uint8_t ret[static TOKEN_KEY_SIZE
 		return 0;
 	}
 	if (r == 0)
-		log_warning(NULL, "%s does not hold %d bytes; making a new key: session tokens "
-				  "handed out before end here",
+		log_warning(NULL,
+			    "%s does not hold %d bytes; making a new key: session tokens "
+			    "handed out before end here",
 			    KEY_NAME, TOKEN_KEY_SIZE);
 	secret_free(text);
 	if (r < 0 && r != -ENOENT)
@@ -112,8 +114,7 @@ int state_save(const struct state *state, const struct container *c)
 	if (!buf_ok(&text))
 		return -ENOMEM;
 	int r = name_of(c->id, name, sizeof(name));
-	return r < 0 ? r
-		     : file_write_atomic(state->containers_fd, name, text.data, text.len, 0600);
+	return r < 0 ? r : file_write_atomic(state->containers_fd, name, text.data, text.len, 0600);
 }
 
 int state_drop(const struct state *state, const char *id)

@@ -70,16 +70,14 @@ static void explain(const struct registrar_wait *wait, struct diag *ret)
 	if (wait->departure)
 		diag_set(ret, NULL, "rolegate-netd has not taken the interception down yet");
 	else if (c->phase != CONTAINER_STANDING)
-		diag_set(ret, NULL,
-			 "interception does not stand after %lld s: rolegate-netd %s",
+		diag_set(ret, NULL, "interception does not stand after %lld s: rolegate-netd %s",
 			 (long long)wait->wait_s,
 			 c->netd_asked ? "has not answered" : "cannot be reached");
 	else if (s && s->last_code[0])
 		diag_set(ret, "role_arn", "no credentials for %s after %lld s: %s: %s", s->role_arn,
 			 (long long)wait->wait_s, s->last_code, s->last_message);
 	else
-		diag_set(ret, NULL, "STS has not answered within %lld s",
-			 (long long)wait->wait_s);
+		diag_set(ret, NULL, "STS has not answered within %lld s", (long long)wait->wait_s);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *data)

@@ -10,6 +10,7 @@
 
 #include "util/clock.h"
 #include "util/wiping.h"
+#include "wire/json_text.h"
 
 /* Real documents have 1 to 2 KiB; tokens may grow, but not to this. */
 #define DOCUMENT_MAX (256 * 1024)
@@ -140,55 +141,6 @@ int credentials_parse_imds(const char *text, size_t len, struct credentials **re
 	return 0;
 }
 
-/* The length of the UTF-8 sequence at `s`, 0 if it is none: a message cut in the middle of a
- * character must not make a whole document unreadable for a strict parser. */
-static size_t utf8_length(const unsigned char *s)
-{
-	static const struct {
-		unsigned char lead_min, lead_max, second_min, second_max;
-		size_t len;
-	} forms[] = {
-		{0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-		{0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3},
-		{0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
-		{0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-	};
-
-	if (s[0] < 0x80)
-		return 1;
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		if (s[0] < forms[i].lead_min || s[0] > forms[i].lead_max)
-			continue;
-		if (s[1] < forms[i].second_min || s[1] > forms[i].second_max)
-			return 0;
-		for (size_t k = 2; k < forms[i].len; k++)
-			if ((s[k] & 0xc0) != 0x80)
-				return 0;
-		return forms[i].len;
-	}
-	return 0;
-}
-
-static void put_json_string(struct buf *out, const char *text)
-{
-	const unsigned char *s = (const unsigned char *)text;
-
-	buf_puts(out, "\"");
-	while (*s) {
-		size_t len = utf8_length(s);
-		if (len == 0)
-			buf_puts(out, "\xef\xbf\xbd"); /* U+FFFD */
-		else if (*s == '"' || *s == '\\')
-			buf_printf(out, "\\%c", *s);
-		else if (*s < 0x20 || *s == 0x7f)
-			buf_printf(out, "\\u%04x", *s);
-		else
-			buf_put(out, s, len);
-		s += len > 0 ? len : 1;
-	}
-	buf_puts(out, "\"");
-}
-
 /* How one dialect lays out its members. */
 struct layout {
 	const char *open, *before, *colon, *after, *close;
@@ -207,7 +159,7 @@ static void put_object(struct buf *out, const struct layout *layout, const struc
 	for (size_t i = 0; i < n; i++) {
 		buf_printf(out, "%s%s\"%s\"%s", i > 0 ? layout->after : "", layout->before,
 			   pairs[i].name, layout->colon);
-		put_json_string(out, pairs[i].value ? pairs[i].value : "");
+		json_text_quote(pairs[i].value ? pairs[i].value : "", out);
 	}
 	buf_puts(out, layout->close);
 }

@@ -143,7 +143,7 @@ def test_roles_fits_the_terminal(daemon, tmp_path):
         assert "web-1" in output and "failing" in output
     wide = on_terminal(tmp_path, "roles", columns=300, env={"NO_COLOR": "1"})
     assert "AccessDenied: xxx" in wide and "x" * 61 not in wide
-    narrow = on_terminal(tmp_path, "roles", columns=100, env={"NO_COLOR": "1"})
+    narrow = on_terminal(tmp_path, "roles", columns=125, env={"NO_COLOR": "1"})
     assert "\u2026" in narrow and "web:1" in narrow  # an image keeps its end
 
 

@@ -261,9 +261,11 @@ static const char decide_policy[] =
 	"{\"name\":\"long\",\"roles\":[\"arn:aws:iam::123456789012:role/slow\"],"
 	"\"images\":[\"x\"],\"max_duration_s\":7200}]}";
 
-static struct policy_label good_labels[] = {{"team", "web"}, {"env", "production"}};
-static struct policy_label wrong_labels[] = {{"env", "production"}, {"team", "db"}};
-static struct policy_label few_labels[] = {{"team", "web"}};
+/* The structs own their strings and so have no const. */
+#define S(text) ((char[]){text})
+static struct policy_label good_labels[] = {{S("team"), S("web")}, {S("env"), S("production")}};
+static struct policy_label wrong_labels[] = {{S("env"), S("production")}, {S("team"), S("db")}};
+static struct policy_label few_labels[] = {{S("team"), S("web")}};
 #define IN "arn:aws:iam::123456789012:role/"
 #define IMG "registry.example.com/web:1"
 
