@@ -172,11 +172,14 @@ static void on_request(struct evhttp_request *http, void *data)
 		return;
 	}
 	struct control_request *request = calloc(1, sizeof(*request));
-	char *decoded = evhttp_uridecode(path ? path : "", 0, NULL);
-	if (!request || !decoded) {
+	size_t decoded_len = 0;
+	char *decoded = evhttp_uridecode(path ? path : "", 0, &decoded_len);
+	/* A decoded NUL would cut the path short: "a%00b" is not "a". */
+	bool cut = decoded && strlen(decoded) != decoded_len;
+	if (!request || !decoded || cut) {
 		free(request);
 		free(decoded);
-		evhttp_send_error(http, 500, NULL);
+		evhttp_send_error(http, cut ? 404 : 500, NULL);
 		return;
 	}
 	request->server = server;

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -10,8 +11,14 @@
 #include "util/wiping.h"
 
 /* All connections, used and idle. STS calls under way are bounded below this by configuration
- * ([aws] sts_max_in_flight <= 1000), so that none of their connections is closed for lack of room. */
+ * ([aws] sts_max_in_flight <= 1000), so that none of their connections is closed for lack of room.
+ */
 #define CONNECTIONS_MAX 1024
+
+/* After this long without a transfer, idle connections and what libcurl caches go: each TLS
+ * connection is some 90 KiB, STS has closed its end by then, and libcurl would not use it any more.
+ */
+#define IDLE_S 130
 
 /* One socket of libcurl's that libevent watches. */
 struct watch {
@@ -24,7 +31,8 @@ struct curl_loop {
 	struct event_base *base;
 	CURLM *multi;
 	struct event *timer; /* libcurl's one timeout */
-	struct event *reap;  /* hands out one ended transfer, and comes again if there are more */
+	struct event *idle;
+	struct event *reap; /* hands out one ended transfer, and comes again if there are more */
 	LIST_HEAD(, watch) watches;
 	int n_transfers; /* added, and not handed out or removed */
 	curl_loop_done *done;
@@ -75,6 +83,23 @@ static void on_reap(evutil_socket_t fd, short events, void *data)
 	CURLcode result = message->data.result;
 	curl_loop_remove(loop, easy);
 	loop->done(easy, result, loop->data);
+}
+
+static int new_multi(struct curl_loop *loop, CURLM **ret);
+
+/* libcurl cannot be asked to close idle connections; a new multi handle has none. */
+static void on_idle(evutil_socket_t fd, short events, void *data)
+{
+	struct curl_loop *loop = data;
+	CURLM *fresh = NULL;
+
+	(void)fd, (void)events;
+	if (loop->n_transfers > 0 || new_multi(loop, &fresh) < 0)
+		return;
+	curl_multi_cleanup(loop->multi);
+	loop->multi = fresh;
+	event_del(loop->timer);
+	malloc_trim(0);
 }
 
 static void watch_free(struct watch *watch)
@@ -135,23 +160,27 @@ static int set_timer(CURLM *multi, long timeout_ms, void *data)
 	return event_add(loop->timer, &tv);
 }
 
-static int set_options(struct curl_loop *loop)
+static int new_multi(struct curl_loop *loop, CURLM **ret)
 {
-	CURLM *multi = loop->multi;
+	CURLM *multi = curl_multi_init();
 
+	if (!multi)
+		return -ENOMEM;
 	if (curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, set_socket) != CURLM_OK ||
 	    curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, loop) != CURLM_OK ||
 	    curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, set_timer) != CURLM_OK ||
 	    curl_multi_setopt(multi, CURLMOPT_TIMERDATA, loop) != CURLM_OK ||
 	    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_MAX) != CURLM_OK ||
 	    curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)CONNECTIONS_MAX) !=
-		    CURLM_OK)
+		    CURLM_OK) {
+		curl_multi_cleanup(multi);
 		return -EINVAL;
+	}
+	*ret = multi;
 	return 0;
 }
 
-int curl_loop_new(struct event_base *base, curl_loop_done *done, void *data,
-		  struct curl_loop **ret)
+int curl_loop_new(struct event_base *base, curl_loop_done *done, void *data, struct curl_loop **ret)
 {
 	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free, wiping_realloc, strdup,
 				 calloc) != CURLE_OK)
@@ -166,9 +195,9 @@ int curl_loop_new(struct event_base *base, curl_loop_done *done, void *data,
 	loop->data = data;
 	LIST_INIT(&loop->watches);
 	loop->timer = evtimer_new(base, on_timer, loop);
+	loop->idle = evtimer_new(base, on_idle, loop);
 	loop->reap = event_new(base, -1, 0, on_reap, loop);
-	loop->multi = curl_multi_init();
-	int r = loop->timer && loop->reap && loop->multi ? set_options(loop) : -ENOMEM;
+	int r = loop->timer && loop->idle && loop->reap ? new_multi(loop, &loop->multi) : -ENOMEM;
 	if (r < 0) {
 		curl_loop_free(loop);
 		return r;
@@ -189,6 +218,8 @@ struct curl_loop *curl_loop_free(struct curl_loop *loop)
 		watch_free(LIST_FIRST(&loop->watches));
 	if (loop->timer)
 		event_free(loop->timer);
+	if (loop->idle)
+		event_free(loop->idle);
 	if (loop->reap)
 		event_free(loop->reap);
 	free(loop);
@@ -201,14 +232,19 @@ int curl_loop_add(struct curl_loop *loop, CURL *easy)
 	/* Counted first: adding may already set the timer, never more. */
 	loop->n_transfers++;
 	CURLMcode code = curl_multi_add_handle(loop->multi, easy);
-	if (code == CURLM_OK)
+	if (code == CURLM_OK) {
+		event_del(loop->idle);
 		return 0;
+	}
 	loop->n_transfers--;
 	return code == CURLM_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
 }
 
 void curl_loop_remove(struct curl_loop *loop, CURL *easy)
 {
+	static const struct timeval idle = {IDLE_S, 0};
+
 	curl_multi_remove_handle(loop->multi, easy);
-	loop->n_transfers--;
+	if (--loop->n_transfers == 0)
+		event_add(loop->idle, &idle);
 }

@@ -1,9 +1,9 @@
 /* curl_loop: libcurl's multi interface on the libevent loop, and nothing of HTTP.
  *
- * libcurl says which sockets and which timeout it waits for; libevent waits; on each event libcurl is
- * told, and does what it can without blocking. Transfers that have ended are handed out one per loop
- * iteration, from an event of their own: never from inside libcurl, and never from the call that
- * started them.
+ * libcurl says which sockets and which timeout it waits for; libevent waits; on each event libcurl
+ * is told, and does what it can without blocking. Transfers that have ended are handed out one per
+ * loop iteration, from an event of their own: never from inside libcurl, and never from the call
+ * that started them.
  */
 #pragma once
 
@@ -12,12 +12,12 @@
 
 struct curl_loop;
 
-/* `easy` has ended with `result` and is out of the loop; it is the callee's. Runs last: the callee may
- * add and remove transfers and may free the loop. */
+/* `easy` has ended with `result` and is out of the loop; it is the callee's. Runs last: the callee
+ * may add and remove transfers and may free the loop. */
 typedef void curl_loop_done(CURL *easy, CURLcode result, void *data);
 
-/* curl_loop_new(base, done, data, ret): also sets libcurl up for the whole process, with an allocator
- * that wipes what it frees. 0 or -errno. */
+/* curl_loop_new(base, done, data, ret): also sets libcurl up for the whole process, with an
+ * allocator that wipes what it frees. 0 or -errno. */
 int curl_loop_new(struct event_base *base, curl_loop_done *done, void *data,
 		  struct curl_loop **ret);
 

@@ -12,8 +12,8 @@
 
 #define USER_AGENT "rolegate/" ROLEGATE_VERSION
 
-/* How long a parsed CA file is taken for current: parsing takes milliseconds, and a private CA may be
- * replaced. */
+/* How long a parsed CA file is taken for current: parsing takes milliseconds, and a private CA may
+ * be replaced. */
 #define CA_CACHE_S 600L
 
 struct fetch_loop {
@@ -75,7 +75,8 @@ static int to_errno(CURLcode code, const struct fetch *f)
 {
 	if (f->too_large)
 		return -EFBIG;
-	/* libcurl has one code for all timeouts; to a person, a dead name server is another matter. */
+	/* libcurl has one code for all timeouts; to a person, a dead name server is another matter.
+	 */
 	if (code == CURLE_OPERATION_TIMEDOUT && strncmp(f->error_text, "Resolving", 9) == 0)
 		return -EHOSTUNREACH;
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)

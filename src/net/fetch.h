@@ -3,8 +3,8 @@
  * Redirects are never followed, no proxy is taken from the environment, only http and https are
  * spoken, replies are bounded. Header values and bodies that hold secrets are wiped.
  *
- * The process must ignore SIGPIPE: TLS writes to a connection the peer has closed. Names are resolved
- * in a short-lived thread of libcurl's (a seccomp filter has to allow it).
+ * The process must ignore SIGPIPE: TLS writes to a connection the peer has closed. Names are
+ * resolved in a short-lived thread of libcurl's (a seccomp filter has to allow it).
  */
 #pragma once
 
@@ -23,8 +23,8 @@ struct fetch_request {
 	const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
 	const void *body;	    /* copied; NULL: none */
 	size_t body_len;
-	const char *ca_file;	    /* NULL: the system's */
-	const char *local_address;  /* NULL: any */
+	const char *ca_file;	   /* NULL: the system's */
+	const char *local_address; /* NULL: any */
 	int64_t connect_timeout_ms;
 	int64_t timeout_ms; /* the whole request */
 	size_t reply_max;   /* larger bodies fail */
@@ -36,9 +36,9 @@ struct fetch_reply {
 	char error_text[256]; /* libcurl's words when error != 0 */
 	int status;	      /* 0 when error kept it from being read */
 	struct buf body;
-	int64_t date_s;		/* the Date header, seconds since the epoch; 0: none */
-	char request_id[80];	/* x-amzn-requestid, or x-amz-request-id */
-	int64_t token_ttl_s;	/* X-aws-ec2-metadata-token-ttl-seconds; -1: none */
+	int64_t date_s;	     /* the Date header, seconds since the epoch; 0: none */
+	char request_id[80]; /* x-amzn-requestid, or x-amz-request-id */
+	int64_t token_ttl_s; /* X-aws-ec2-metadata-token-ttl-seconds; -1: none */
 	char content_type[128];
 	char last_modified[64];
 };

@@ -23,7 +23,8 @@
 
 #define USABLE_MS (60 * 1000)	     /* credentials with less left are not handed out from here */
 #define REFRESH_MS (10 * 60 * 1000)  /* they are fetched anew when they have less left */
-#define REFRESH_PAUSE_MS (60 * 1000) /* between tries to get newer ones than IMDS has had so far */
+#define REFRESH_PAUSE_MS (60 * 1000) /* between tries to get newer ones than IMDS has had so far   \
+				      */
 #define BACKOFF_MIN_MS 1000	     /* after failures: doubled each time, up to REFRESH_PAUSE_MS */
 
 struct waiter {
@@ -117,7 +118,8 @@ static void plan_refresh(struct host_credentials *h)
 				  ? (c->expiration_s - c->last_updated_s) * 1000
 				  : left_ms;
 	int64_t threshold_ms = life_ms / 2 < REFRESH_MS ? life_ms / 2 : REFRESH_MS;
-	/* IMDS may not have newer ones until 5 minutes before these end: then ask again and again. */
+	/* IMDS may not have newer ones until 5 minutes before these end: then ask again and again.
+	 */
 	set_refresh(h, left_ms > threshold_ms
 			       ? left_ms - threshold_ms
 			       : clamp(left_ms / 2, BACKOFF_MIN_MS, REFRESH_PAUSE_MS));
@@ -153,7 +155,7 @@ static void finish(struct host_credentials *h, struct credentials *credentials,
 	} else {
 		plan_retry(h, diag);
 	}
-	TAILQ_FOREACH(w, &h->waiters, entry) {
+	TAILQ_FOREACH (w, &h->waiters, entry) {
 		if (w->answered)
 			continue; /* by the fetch before; it has not run yet */
 		w->answered = true;
@@ -245,7 +247,8 @@ static bool is_role_name(const char *name)
 
 	/* It goes into a URL: nothing but what IAM allows. */
 	return len > 0 && len <= ROLE_NAME_MAX &&
-	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+=,.@-") ==
+	       strspn(name,
+		      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+=,.@-") ==
 		       len &&
 	       strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
@@ -346,7 +349,7 @@ void host_credentials_cancel(struct host_credentials *h, host_credentials_cb *cb
 {
 	struct waiter *w;
 
-	TAILQ_FOREACH(w, &h->waiters, entry) {
+	TAILQ_FOREACH (w, &h->waiters, entry) {
 		if (w->cb == cb && w->data == data) {
 			waiter_free(w);
 			return;

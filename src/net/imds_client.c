@@ -35,7 +35,7 @@ struct imds_call {
 	size_t reply_max;
 	struct fetch *fetch;
 	unsigned token_number;
-	bool token_renewed; /* after a 401; once only */
+	bool token_renewed;   /* after a 401; once only */
 	struct event *failed; /* answers with `failure` */
 	struct fetch_reply failure;
 	fetch_cb *cb;

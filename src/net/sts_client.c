@@ -31,10 +31,10 @@ struct sts_call {
 	struct sts_client *client;
 	struct buf body;
 	struct fetch *fetch;
-	bool waiting;		       /* for base credentials */
+	bool waiting;			   /* for base credentials */
 	bool skew_corrected, base_renewed; /* each once only */
 	struct credentials *credentials;   /* what the request under way is signed with */
-	struct event *finish;	       /* hands `result` over */
+	struct event *finish;		   /* hands `result` over */
 	struct sts_result result;
 	sts_call_cb *cb;
 	void *data;
@@ -238,10 +238,10 @@ static void call_fail_transport(struct sts_call *call, const struct fetch_reply 
 		int error;
 		const char *code;
 	} codes[] = {
-		{-ETIMEDOUT, "TimedOut"},   {-ECONNREFUSED, "ConnectFailed"},
-		{-EPROTO, "TlsFailed"},	    {-EHOSTUNREACH, "NameResolution"},
-		{-EFBIG, "TooLarge"},	    {-EADDRNOTAVAIL, "ConnectFailed"},
-		{-ENOMEM, "OutOfMemory"},   {-EINVAL, "BadEndpoint"},
+		{-ETIMEDOUT, "TimedOut"}, {-ECONNREFUSED, "ConnectFailed"},
+		{-EPROTO, "TlsFailed"},	  {-EHOSTUNREACH, "NameResolution"},
+		{-EFBIG, "TooLarge"},	  {-EADDRNOTAVAIL, "ConnectFailed"},
+		{-ENOMEM, "OutOfMemory"}, {-EINVAL, "BadEndpoint"},
 	};
 	_cleanup_(sts_endpoint_deinit) struct sts_endpoint endpoint = {0};
 	const char *code = "BadReply"; /* cut short, or no HTTP */
@@ -266,16 +266,18 @@ static void learn_clock(struct sts_client *client, const struct fetch_reply *rep
 	if (change_s >= -2 && change_s <= 2)
 		return;
 	if (change_s < -SKEW_LOGGED_S || change_s > SKEW_LOGGED_S)
-		log_warning(NULL, "this host's clock and STS's differ by %" PRId64 " s: allowed for in "
-			    "signatures", offset_s);
+		log_warning(NULL,
+			    "this host's clock and STS's differ by %" PRId64 " s: allowed for in "
+			    "signatures",
+			    offset_s);
 	client->offset_s = offset_s;
 }
 
 static void complete_credentials(struct sts_call *call, const struct fetch_reply *reply)
 {
 	struct credentials *c = call->result.credentials;
-	int64_t issuer_now_s = reply->date_s > 0 ? reply->date_s
-						 : clock_wall_s() + call->client->offset_s;
+	int64_t issuer_now_s =
+		reply->date_s > 0 ? reply->date_s : clock_wall_s() + call->client->offset_s;
 
 	c->last_updated_s = issuer_now_s;
 	c->expires_ms = clock_now_ms() + (c->expiration_s - issuer_now_s) * 1000;

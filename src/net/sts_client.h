@@ -1,8 +1,8 @@
 /* sts_client: one AssumeRole call: base credentials, signature, POST, reply.
  *
  * Decides nothing about retries (core/ does), but corrects the clock: the offset learnt from STS's
- * Date header is applied to later signatures, and a call that failed by skew alone is sent once more.
- * Likewise ExpiredToken: base credentials are fetched anew and the call is sent once more.
+ * Date header is applied to later signatures, and a call that failed by skew alone is sent once
+ * more. Likewise ExpiredToken: base credentials are fetched anew and the call is sent once more.
  */
 #pragma once
 
@@ -13,17 +13,17 @@
 struct sts_client;
 struct sts_call;
 
-/* Beside STS's own codes, result->code may be one of ours, all STS_RETRY: NoHostCredentials, NoRegion,
- * BadEndpoint, NameResolution, ConnectFailed, TlsFailed, TimedOut, TooLarge, BadReply, HttpError,
- * OutOfMemory.
+/* Beside STS's own codes, result->code may be one of ours, all STS_RETRY: NoHostCredentials,
+ * NoRegion, BadEndpoint, NameResolution, ConnectFailed, TlsFailed, TimedOut, TooLarge, BadReply,
+ * HttpError, OutOfMemory.
  *
  * `result` is valid during the callback; on STS_OK result->credentials->expires_ms is set (from
  * STS's own clock, so that a skewed host does not misjudge it). */
 typedef void sts_call_cb(const struct sts_result *result, void *data);
 
-/* The objects given must outlive the client; `config` ([aws] region, partition, sts_endpoint, ca_file)
- * is read at each call. AWS_REGION and AWS_DEFAULT_REGION are read here, once: they stand in for a
- * missing [aws] region. -EINVAL when the configured endpoint or region cannot be used. */
+/* The objects given must outlive the client; `config` ([aws] region, partition, sts_endpoint,
+ * ca_file) is read at each call. AWS_REGION and AWS_DEFAULT_REGION are read here, once: they stand
+ * in for a missing [aws] region. -EINVAL when the configured endpoint or region cannot be used. */
 int sts_client_new(struct fetch_loop *loop, struct host_credentials *base,
 		   const struct config *config, struct sts_client **ret, struct diag *diag);
 /* No call may be under way; NULL is fine. Returns NULL. */

@@ -30,8 +30,8 @@ static bool has_part(CURLU *url, CURLUPart part)
 	return curl_url_get(url, part, &text, 0) == CURLUE_OK;
 }
 
-/* Fill url, host and path from the text of an endpoint. Host is sent as it is made here, so that the
- * signature covers what goes out. */
+/* Fill url, host and path from the text of an endpoint. Host is sent as it is made here, so that
+ * the signature covers what goes out. */
 static int take_apart(const char *text, struct sts_endpoint *ret, char **ret_name,
 		      struct diag *diag)
 {

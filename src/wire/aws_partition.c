@@ -10,14 +10,10 @@ static const struct partition {
 	const char *region_prefix; /* NULL: every other region */
 	const char *suffix;
 } partitions[] = {
-	{"aws-cn", "cn-", "amazonaws.com.cn"},
-	{"aws-us-gov", "us-gov-", "amazonaws.com"},
-	{"aws-eusc", "eusc-", "amazonaws.eu"},
-	{"aws-iso", "us-iso-", "c2s.ic.gov"},
-	{"aws-iso-b", "us-isob-", "sc2s.sgov.gov"},
-	{"aws-iso-e", "eu-isoe-", "cloud.adc-e.uk"},
-	{"aws-iso-f", "us-isof-", "csp.hci.ic.gov"},
-	{"aws", NULL, "amazonaws.com"},
+	{"aws-cn", "cn-", "amazonaws.com.cn"},	     {"aws-us-gov", "us-gov-", "amazonaws.com"},
+	{"aws-eusc", "eusc-", "amazonaws.eu"},	     {"aws-iso", "us-iso-", "c2s.ic.gov"},
+	{"aws-iso-b", "us-isob-", "sc2s.sgov.gov"},  {"aws-iso-e", "eu-isoe-", "cloud.adc-e.uk"},
+	{"aws-iso-f", "us-isof-", "csp.hci.ic.gov"}, {"aws", NULL, "amazonaws.com"},
 };
 #define N_PARTITIONS (sizeof(partitions) / sizeof(partitions[0]))
 
@@ -50,8 +46,7 @@ const char *aws_partition_suffix(const char *partition)
 	return NULL;
 }
 
-int aws_sts_endpoint(const char *region, const char *partition, struct buf *out,
-		     struct diag *diag)
+int aws_sts_endpoint(const char *region, const char *partition, struct buf *out, struct diag *diag)
 {
 	int r = aws_region_check(region, diag);
 	if (r < 0)

@@ -19,10 +19,9 @@ const char *aws_partition_of(const char *region);
 /* aws_partition_suffix(partition): its DNS suffix, "amazonaws.com" for one; NULL if unknown. */
 const char *aws_partition_suffix(const char *partition);
 
-/* aws_sts_endpoint(region, partition, out, diag): append https://sts.REGION.SUFFIX. `partition` NULL
- * means the region's own. 0, -EINVAL for a bad region or unknown partition, or -ENOMEM. */
-int aws_sts_endpoint(const char *region, const char *partition, struct buf *out,
-		     struct diag *diag);
+/* aws_sts_endpoint(region, partition, out, diag): append https://sts.REGION.SUFFIX. `partition`
+ * NULL means the region's own. 0, -EINVAL for a bad region or unknown partition, or -ENOMEM. */
+int aws_sts_endpoint(const char *region, const char *partition, struct buf *out, struct diag *diag);
 
 /* aws_sts_signing_region(host, region): the region in the signature of a call to `host`: the global
  * endpoint of the aws partition wants us-east-1 from everyone, all others `region`. */

@@ -218,10 +218,8 @@ void credentials_print_eks(const struct credentials *c, const char *account_id, 
 
 	clock_format_iso8601(c->expiration_s, expiration);
 	const struct pair pairs[] = {
-		{"AccessKeyId", c->access_key_id},
-		{"SecretAccessKey", c->secret_access_key},
-		{"Token", c->session_token},
-		{"AccountId", account_id},
+		{"AccessKeyId", c->access_key_id}, {"SecretAccessKey", c->secret_access_key},
+		{"Token", c->session_token},	   {"AccountId", account_id},
 		{"Expiration", expiration},
 	};
 	put_object(out, &compact, pairs, sizeof(pairs) / sizeof(pairs[0]));

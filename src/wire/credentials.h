@@ -15,10 +15,11 @@ struct credentials {
 	unsigned refs;
 	char *access_key_id;
 	char *secret_access_key;
-	char *session_token;   /* NULL for a long-lived access key; any length */
-	int64_t expiration_s;  /* seconds since the epoch, as the issuer said; 0: never expires */
-	int64_t last_updated_s; /* seconds since the epoch when they were issued, by the issuer's clock */
-	int64_t expires_ms;    /* clock_now_ms() at which they expire here; INT64_MAX: never */
+	char *session_token;	/* NULL for a long-lived access key; any length */
+	int64_t expiration_s;	/* seconds since the epoch, as the issuer said; 0: never expires */
+	int64_t last_updated_s; /* seconds since the epoch when they were issued, by the issuer's
+				   clock */
+	int64_t expires_ms;	/* clock_now_ms() at which they expire here; INT64_MAX: never */
 };
 
 /* credentials_new(): all empty, one reference; NULL when out of memory. */
@@ -33,23 +34,23 @@ static inline void credentials_unrefp(struct credentials **c)
 }
 #define _cleanup_credentials_ _cleanup_(credentials_unrefp)
 
-/* credentials_set_keys(c, id, secret, token): copies of the three; `token` may be NULL. -EBADMSG when
- * one is empty or holds what no key has (they become HTTP headers: blanks, control bytes, non-ASCII).
- * On failure `c` is as it was. */
+/* credentials_set_keys(c, id, secret, token): copies of the three; `token` may be NULL. -EBADMSG
+ * when one is empty or holds what no key has (they become HTTP headers: blanks, control bytes,
+ * non-ASCII). On failure `c` is as it was. */
 int credentials_set_keys(struct credentials *c, const char *id, const char *secret,
 			 const char *token);
 
 /* credentials_parse_imds(text, len, ret, diag): parse the document that EC2's IMDS serves for a
  * role. A Code other than "Success" is -EACCES with Code and Message in `diag`; anything malformed
- * is -EBADMSG. An absent Code is taken for "Success", an absent LastUpdated for 0, as botocore does.
- * Sets everything but expires_ms. */
+ * is -EBADMSG. An absent Code is taken for "Success", an absent LastUpdated for 0, as botocore
+ * does. Sets everything but expires_ms. */
 int credentials_parse_imds(const char *text, size_t len, struct credentials **ret,
 			   struct diag *diag);
 
 /* credentials_parse_file(text, name, profile, ret, diag): the shared credentials file's INI
  * (aws_access_key_id, aws_secret_access_key, aws_session_token), one profile of it. "[profile X]"
- * is accepted for "[X]". Never expires. -ENOENT when the profile is not there, -EBADMSG with file and
- * line when the file or the profile is wrong. */
+ * is accepted for "[X]". Never expires. -ENOENT when the profile is not there, -EBADMSG with file
+ * and line when the file or the profile is wrong. */
 int credentials_parse_file(const char *text, const char *name, const char *profile,
 			   struct credentials **ret, struct diag *diag);
 

@@ -175,8 +175,7 @@ static int put_query(struct buf *out, const char *query)
 		qsort(parts, n, sizeof(parts[0]), compare_query);
 	for (size_t i = 0; i < n; i++) {
 		if (r == 0)
-			buf_printf(out, "%s%s=%s", i > 0 ? "&" : "", parts[i].name,
-				   parts[i].value);
+			buf_printf(out, "%s%s=%s", i > 0 ? "&" : "", parts[i].name, parts[i].value);
 		secret_free(parts[i].name);
 		secret_free(parts[i].value);
 	}

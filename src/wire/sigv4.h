@@ -1,6 +1,7 @@
 /* sigv4: AWS Signature Version 4 for one header-signed request.
  *
- * Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+ * Source:
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
  */
 #pragma once
 

@@ -40,8 +40,8 @@ static int check_text(const char *text, const char *field, size_t min, size_t ma
 	size_t len = strlen(text);
 
 	if (len < min || len > max)
-		return diag_fail(EINVAL, diag, field, "must have %zu to %zu characters, not %zu", min,
-				 max, len);
+		return diag_fail(EINVAL, diag, field, "must have %zu to %zu characters, not %zu",
+				 min, max, len);
 	if (!all_in(text, chars))
 		return diag_fail(EINVAL, diag, field, "may hold letters, digits and %s only",
 				 chars_shown);
@@ -75,8 +75,8 @@ static int check_arn(const char *arn, const char *field, const char *resource, s
 	return 0;
 }
 
-/* Count the characters of UTF-8 text: AWS's limits are in those. -1 if it is not UTF-8, or holds DEL
- * or C1 controls. */
+/* Count the characters of UTF-8 text: AWS's limits are in those. -1 if it is not UTF-8, or holds
+ * DEL or C1 controls. */
 static ssize_t count_characters(const char *text, unsigned *ret_highest)
 {
 	ssize_t n = 0;
@@ -113,13 +113,16 @@ static int check_tag_text(const char *text, const char *field, size_t min, size_
 	if (n < 0)
 		return diag_fail(EINVAL, diag, field, "a tag's %s is no clean UTF-8", what);
 	if ((size_t)n < min || (size_t)n > max)
-		return diag_fail(EINVAL, diag, field, "a tag's %s must have %zu to %zu characters, "
-				 "not %zd", what, min, max, n);
+		return diag_fail(EINVAL, diag, field,
+				 "a tag's %s must have %zu to %zu characters, "
+				 "not %zd",
+				 what, min, max, n);
 	for (const char *p = text; *p; p++)
 		if (!(*p & 0x80) && !strchr(TAG_CHARS, *p))
 			return diag_fail(EINVAL, diag, field,
 					 "a tag's %s may hold letters, digits, spaces and _.:/=+-@ "
-					 "only", what);
+					 "only",
+					 what);
 	return 0;
 }
 
@@ -134,7 +137,8 @@ static int check_tags(const struct sts_assume_role *r, struct diag *diag)
 		const char *key = r->tags[i].key;
 		int e = check_tag_text(key, field, 1, TAG_KEY_MAX, "key", diag);
 		if (e == 0)
-			e = check_tag_text(r->tags[i].value, field, 0, TAG_VALUE_MAX, "value", diag);
+			e = check_tag_text(r->tags[i].value, field, 0, TAG_VALUE_MAX, "value",
+					   diag);
 		if (e < 0)
 			return e;
 		if (strncasecmp(key, "aws:", 4) == 0)
@@ -142,7 +146,8 @@ static int check_tags(const struct sts_assume_role *r, struct diag *diag)
 		for (size_t k = 0; k < i; k++)
 			if (strcasecmp(key, r->tags[k].key) == 0)
 				return diag_fail(EINVAL, diag, field,
-						 "\"%s\" is there twice (case does not count)", key);
+						 "\"%s\" is there twice (case does not count)",
+						 key);
 	}
 	return 0;
 }
@@ -170,7 +175,8 @@ static int check_transitive(const struct sts_assume_role *r, struct diag *diag)
 		for (size_t k = 0; k < i; k++)
 			if (strcasecmp(key, r->transitive_tag_keys[k]) == 0)
 				return diag_fail(EINVAL, diag, field,
-						 "\"%s\" is there twice (case does not count)", key);
+						 "\"%s\" is there twice (case does not count)",
+						 key);
 	}
 	return 0;
 }
@@ -324,8 +330,8 @@ static int compare_tags(const void *a, const void *b)
 }
 
 /* Sorted: a set in another order is the same session, and must have the same body. */
-static void put_strings(struct buf *out, const char *list, const char *suffix,
-			char *const *strings, size_t n)
+static void put_strings(struct buf *out, const char *list, const char *suffix, char *const *strings,
+			size_t n)
 {
 	const char *sorted[STS_TAGS_MAX];
 

@@ -20,9 +20,9 @@ struct sts_tag {
 struct sts_assume_role {
 	char *role_arn;
 	char *session_name;
-	char *external_id;     /* NULL: none; so below */
+	char *external_id; /* NULL: none; so below */
 	char *source_identity;
-	char *session_policy;  /* inline policy, JSON text */
+	char *session_policy; /* inline policy, JSON text */
 	int64_t duration_s;
 	char **policy_arns;
 	size_t n_policy_arns;

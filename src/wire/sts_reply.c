@@ -24,7 +24,8 @@ static const struct rule {
 	const char *message_part;
 	enum sts_class class;
 } rules[] = {
-	/* The clock: "Signature expired: … is now earlier than …", "Signature not yet current: …". */
+	/* The clock: "Signature expired: … is now earlier than …", "Signature not yet current: …".
+	 */
 	{"SignatureDoesNotMatch", "Signature expired", STS_SKEW},
 	{"SignatureDoesNotMatch", "not yet current", STS_SKEW},
 	{"RequestTimeTooSkewed", NULL, STS_SKEW},
@@ -32,7 +33,8 @@ static const struct rule {
 	{"RequestInTheFuture", NULL, STS_SKEW},
 
 	/* The host's own keys: they may just have been rotated, so new ones are worth one try;
-	 * sts_client turns those below ExpiredToken into STS_DENIED when the new ones fare no better. */
+	 * sts_client turns those below ExpiredToken into STS_DENIED when the new ones fare no
+	 * better. */
 	{"ExpiredToken", NULL, STS_BASE_EXPIRED},
 	{"ExpiredTokenException", NULL, STS_BASE_EXPIRED},
 	{"InvalidClientTokenId", NULL, STS_BASE_EXPIRED},
@@ -61,9 +63,9 @@ static const struct rule {
 	{"InternalError", NULL, STS_RETRY},
 	{"ServiceUnavailable", NULL, STS_RETRY},
 
-	/* Final: AccessDenied, MalformedPolicyDocument, PackedPolicyTooLarge, RegionDisabledException,
-	 * ValidationError, InvalidParameterValue, … and any other code with a status of 4xx: a
-	 * request that STS understood and refused is refused again. */
+	/* Final: AccessDenied, MalformedPolicyDocument, PackedPolicyTooLarge,
+	 * RegionDisabledException, ValidationError, InvalidParameterValue, … and any other code
+	 * with a status of 4xx: a request that STS understood and refused is refused again. */
 };
 #define N_RULES (sizeof(rules) / sizeof(rules[0]))
 
@@ -73,7 +75,8 @@ static enum sts_class classify(int status, const char *code, const char *message
 		if (strcmp(rules[i].code, code) != 0)
 			continue;
 		if (!rules[i].message_part || strstr(message, rules[i].message_part))
-			/* A server in trouble says odd things: a 5xx never means more than "later". */
+			/* A server in trouble says odd things: a 5xx never means more than "later".
+			 */
 			return status >= 500 && rules[i].class != STS_THROTTLED ? STS_RETRY
 										: rules[i].class;
 	}
@@ -283,8 +286,10 @@ static void read_success(struct reader *reader, struct sts_result *ret)
 			return;
 		}
 	if (clock_parse_iso8601(field_text(reader, EXPIRATION), &c->expiration_s) < 0) {
-		sts_result_fail(ret, STS_RETRY, "BadReply", "STS's reply: Expiration \"%.40s\" is "
-				"no time", field_text(reader, EXPIRATION));
+		sts_result_fail(ret, STS_RETRY, "BadReply",
+				"STS's reply: Expiration \"%.40s\" is "
+				"no time",
+				field_text(reader, EXPIRATION));
 		return;
 	}
 	int r = credentials_set_keys(c, field_text(reader, ACCESS_KEY_ID),
@@ -336,8 +341,7 @@ void sts_parse_reply(int status, const char *text, size_t len, struct sts_result
 	else
 		read_foreign(&reader, status, ret);
 	if (r == 0)
-		set_text(ret->request_id, sizeof(ret->request_id),
-			 field_text(&reader, REQUEST_ID));
+		set_text(ret->request_id, sizeof(ret->request_id), field_text(&reader, REQUEST_ID));
 	for (size_t i = 0; i < N_FIELDS; i++)
 		buf_deinit(&reader.fields[i]);
 }

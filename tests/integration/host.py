@@ -269,7 +269,8 @@ class Host:
             connection.request(method, path, body=text)
             response = connection.getresponse()
             content = response.read()
-            return response.status, json.loads(content) if content else None
+            is_json = response.getheader("Content-Type") == "application/json"
+            return response.status, json.loads(content) if is_json else None
         finally:
             connection.close()
 

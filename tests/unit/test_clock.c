@@ -163,8 +163,8 @@ static void test_now(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_iso8601),	   cmocka_unit_test(test_iso8601_round_trip),
-		cmocka_unit_test(test_http_date),  cmocka_unit_test(test_http_date_round_trip),
+		cmocka_unit_test(test_iso8601),	    cmocka_unit_test(test_iso8601_round_trip),
+		cmocka_unit_test(test_http_date),   cmocka_unit_test(test_http_date_round_trip),
 		cmocka_unit_test(test_environment), cmocka_unit_test(test_now),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,55 +31,54 @@ static const char recorded[] = "{\n"
 			       "  \"Expiration\" : \"2026-11-25T03:00:00Z\"\n"
 			       "}";
 
+static const struct {
+	const char *text;
+	int result;
+	int64_t last_updated_s;
+} documents[] = {
+	{recorded, 0, UPDATED_S},
+	{"{" KEYS "," WHEN "}", 0, 0}, /* no Code, no LastUpdated: botocore takes it */
+	{"{" KEYS "," WHEN ",\"LastUpdated\":\"\"}", 0, 0},
+	{"{" KEYS "," WHEN ",\"LastUpdated\":\"2026-11-24T21:00:00Z\"}", 0, UPDATED_S},
+	{"{" KEYS ",\"Expiration\":\"2026-11-25T03:00:00.123Z\"}", 0, 0},
+	{"{" KEYS ",\"Expiration\":\"2026-11-25T04:00:00+01:00\"}", 0, 0},
+	{"{" KEYS "," WHEN ",\"New\":[{}]}", 0, 0},
+	{" {" KEYS "," WHEN "}\n", 0, 0},
+	{"{\"Code\":\"Failed\"," KEYS "," WHEN "}", -EACCES, 0},
+	{"{\"Code\":\"AssumeRoleUnauthorizedAccess\",\"Message\":\"no\"}", -EACCES, 0},
+	{"", -EBADMSG, 0},
+	{"null", -EBADMSG, 0},
+	{"[]", -EBADMSG, 0},
+	{"\"x\"", -EBADMSG, 0},
+	{"{}", -EBADMSG, 0},
+	{"{" KEYS "}", -EBADMSG, 0},
+	{"{" KEYS ",\"Expiration\":\"soon\"}", -EBADMSG, 0},
+	{"{" KEYS ",\"Expiration\":1795575600}", -EBADMSG, 0},
+	{"{" KEYS "," WHEN ",\"Token\":\"u\"}", -EBADMSG, 0}, /* twice: which one? */
+	{"{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\"," WHEN "}", -EBADMSG, 0},
+	{"{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Token\":null," WHEN "}", -EBADMSG, 0},
+	{"{\"AccessKeyId\":\"\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"," WHEN "}", -EBADMSG, 0},
+	{"{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Token\":\"t\\r\\nX: y\"," WHEN "}",
+	 -EBADMSG, 0},
+	{"{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Token\":\"t\\u0000\"," WHEN "}",
+	 -EBADMSG, 0},
+	{"{\"AccessKeyId\":\"\xc3\xa9\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"," WHEN "}",
+	 -EBADMSG, 0},
+	{"{" KEYS "," WHEN "}}", -EBADMSG, 0},
+	{"{" KEYS "," WHEN, -EBADMSG, 0},
+	{"<html>404</html>", -EBADMSG, 0},
+};
+
 static void test_parse_imds(void **state)
 {
-	static const struct {
-		const char *text;
-		int result;
-		int64_t last_updated_s;
-	} cases[] = {
-		{recorded, 0, UPDATED_S},
-		{"{" KEYS "," WHEN "}", 0, 0}, /* no Code, no LastUpdated: botocore takes it */
-		{"{" KEYS "," WHEN ",\"LastUpdated\":\"\"}", 0, 0},
-		{"{" KEYS "," WHEN ",\"LastUpdated\":\"2026-11-24T21:00:00Z\"}", 0, UPDATED_S},
-		{"{" KEYS ",\"Expiration\":\"2026-11-25T03:00:00.123Z\"}", 0, 0},
-		{"{" KEYS ",\"Expiration\":\"2026-11-25T04:00:00+01:00\"}", 0, 0},
-		{"{" KEYS "," WHEN ",\"New\":[{}]}", 0, 0},
-		{" {" KEYS "," WHEN "}\n", 0, 0},
-		{"{\"Code\":\"Failed\"," KEYS "," WHEN "}", -EACCES, 0},
-		{"{\"Code\":\"AssumeRoleUnauthorizedAccess\",\"Message\":\"no\"}", -EACCES, 0},
-		{"", -EBADMSG, 0},
-		{"null", -EBADMSG, 0},
-		{"[]", -EBADMSG, 0},
-		{"\"x\"", -EBADMSG, 0},
-		{"{}", -EBADMSG, 0},
-		{"{" KEYS "}", -EBADMSG, 0},
-		{"{" KEYS ",\"Expiration\":\"soon\"}", -EBADMSG, 0},
-		{"{" KEYS ",\"Expiration\":1795575600}", -EBADMSG, 0},
-		{"{" KEYS "," WHEN ",\"Token\":\"u\"}", -EBADMSG, 0}, /* twice: which one? */
-		{"{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\"," WHEN "}", -EBADMSG, 0},
-		{"{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Token\":null," WHEN "}", -EBADMSG,
-		 0},
-		{"{\"AccessKeyId\":\"\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"," WHEN "}", -EBADMSG,
-		 0},
-		{"{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Token\":\"t\\r\\nX: y\"," WHEN "}",
-		 -EBADMSG, 0},
-		{"{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Token\":\"t\\u0000\"," WHEN "}",
-		 -EBADMSG, 0},
-		{"{\"AccessKeyId\":\"\xc3\xa9\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"," WHEN "}",
-		 -EBADMSG, 0},
-		{"{" KEYS "," WHEN "}}", -EBADMSG, 0},
-		{"{" KEYS "," WHEN, -EBADMSG, 0},
-		{"<html>404</html>", -EBADMSG, 0},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < N(cases); i++) {
+	for (size_t i = 0; i < N(documents); i++) {
 		_cleanup_credentials_ struct credentials *c = NULL;
 		struct diag diag = {0};
-		int r = credentials_parse_imds(cases[i].text, strlen(cases[i].text), &c, &diag);
-		if (r != cases[i].result)
-			fail_msg("%s: %d %s", cases[i].text, r, diag.text);
+		int r = credentials_parse_imds(documents[i].text, strlen(documents[i].text), &c,
+					       &diag);
+		if (r != documents[i].result)
+			fail_msg("%s: %d %s", documents[i].text, r, diag.text);
 		if (r < 0) {
 			assert_null(c);
 			assert_true(diag.text[0]);
@@ -89,7 +88,7 @@ static void test_parse_imds(void **state)
 		assert_string_equal(c->secret_access_key, "s/+=");
 		assert_string_equal(c->session_token, "t");
 		assert_int_equal(c->expiration_s, EXPIRATION_S);
-		assert_int_equal(c->last_updated_s, cases[i].last_updated_s);
+		assert_int_equal(c->last_updated_s, documents[i].last_updated_s);
 		assert_int_equal(c->expires_ms, 0);
 	}
 }
@@ -103,7 +102,8 @@ static void test_parse_imds_code(void **state)
 
 	(void)state;
 	assert_int_equal(credentials_parse_imds(text, strlen(text), &c, &diag), -EACCES);
-	assert_string_equal(diag.text, "AssumeRoleUnauthorizedAccess: EC2 cannot assume the role?x.");
+	assert_string_equal(diag.text,
+			    "AssumeRoleUnauthorizedAccess: EC2 cannot assume the role?x.");
 }
 
 static char *long_token(size_t len)
@@ -127,17 +127,21 @@ static void test_long_token(void **state)
 		_cleanup_buf_ struct buf text = {0}, printed = {0}, file = {0};
 		_cleanup_credentials_ struct credentials *c = NULL, *from_file = NULL;
 
-		buf_printf(&text, "{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Token\":\"%s\","
-			   WHEN "}", token);
+		buf_printf(&text,
+			   "{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Token\":\"%s\"," WHEN
+			   "}",
+			   token);
 		assert_int_equal(credentials_parse_imds(text.data, text.len, &c, NULL), 0);
 		assert_string_equal(c->session_token, token);
 		credentials_print_imds(c, NULL, &printed);
 		assert_non_null(strstr(printed.data, token));
 
-		buf_printf(&file, "[default]\naws_access_key_id=A\naws_secret_access_key=s\n"
-			   "aws_session_token = %s\n", token);
-		assert_int_equal(credentials_parse_file(file.data, "f", "default", &from_file, NULL),
-				 0);
+		buf_printf(&file,
+			   "[default]\naws_access_key_id=A\naws_secret_access_key=s\n"
+			   "aws_session_token = %s\n",
+			   token);
+		assert_int_equal(
+			credentials_parse_file(file.data, "f", "default", &from_file, NULL), 0);
 		assert_string_equal(from_file->session_token, token);
 	}
 }
@@ -151,69 +155,67 @@ static void test_too_long(void **state)
 	assert_int_equal(credentials_parse_imds(text, strlen(text), &c, NULL), -EBADMSG);
 }
 
+static const struct {
+	const char *text, *profile;
+	int result;
+	const char *id, *token, *message; /* message: a part of it */
+} files[] = {
+	{"[default]\naws_access_key_id = A\naws_secret_access_key = s\n", "default", 0, "A", NULL,
+	 NULL},
+	{"[default]\naws_access_key_id=A\naws_secret_access_key=s", "default", 0, "A", NULL, NULL},
+	{"[default]\r\naws_access_key_id=A\r\naws_secret_access_key=s\r\n", "default", 0, "A", NULL,
+	 NULL},
+	{"\xef\xbb\xbf[default]\naws_access_key_id=A\naws_secret_access_key=s\n", "default", 0, "A",
+	 NULL, NULL},
+	{"# c\n; c\n\n[ x ]\nregion = eu\nAWS_Access_Key_Id=A\naws_secret_access_key=s\n"
+	 "aws_session_token=t=\n",
+	 "x", 0, "A", "t=", NULL},
+	{"[profile x]\naws_access_key_id=A\naws_secret_access_key=s\n", "x", 0, "A", NULL, NULL},
+	{"[profile\tx]\naws_access_key_id=A\naws_secret_access_key=s\n", "x", 0, "A", NULL, NULL},
+	{"[profile x]\naws_access_key_id=A\naws_secret_access_key=s\n", "profile x", -ENOENT, NULL,
+	 NULL, "no profile"},
+	{"[a]\naws_access_key_id=A\naws_secret_access_key=s\n"
+	 "[b]\naws_access_key_id=B\naws_secret_access_key=s\n",
+	 "b", 0, "B", NULL, NULL},
+	{"[a]\naws_access_key_id=A\n[b]\nx=y\n[a]\naws_secret_access_key=s\n", "a", 0, "A", NULL,
+	 NULL},
+	{"[a]\naws_access_key_id=A\naws_secret_access_key=s\naws_session_token=\n", "a", 0, "A",
+	 NULL, NULL},
+	{"[a]\ns3 =\n  aws_access_key_id=nested\naws_access_key_id=A\n"
+	 "aws_secret_access_key=s\n",
+	 "a", 0, "A", NULL, NULL},
+	{"[b]\nthis is not read\n[a]\naws_access_key_id=A\naws_secret_access_key=s\n", "a", 0, "A",
+	 NULL, NULL},
+	{"", "default", -ENOENT, NULL, NULL, "f: has no profile [default]"},
+	{"[A]\naws_access_key_id=A\naws_secret_access_key=s\n", "a", -ENOENT, NULL, NULL,
+	 "no profile"},
+	{"[a]\nrole_arn=x\n", "a", -EBADMSG, NULL, NULL, "lacks aws_access_key_id"},
+	{"[a]\naws_access_key_id=A\n", "a", -EBADMSG, NULL, NULL, "lacks aws_secret_access_key"},
+	{"[a]\naws_access_key_id=A\naws_access_key_id=B\n", "a", -EBADMSG, NULL, NULL,
+	 "f:3: aws_access_key_id is given twice"},
+	{"[a]\naws_access_key_id\n", "a", -EBADMSG, NULL, NULL, "f:2:"},
+	{"\n[a\n", "a", -EBADMSG, NULL, NULL, "f:2:"},
+	{"[a]\naws_access_key_id=A\naws_secret_access_key=\n", "a", -EBADMSG, NULL, NULL, "empty"},
+	{"[a]\naws_access_key_id=A B\naws_secret_access_key=s\n", "a", -EBADMSG, NULL, NULL,
+	 "impossible bytes"},
+};
+
 static void test_parse_file(void **state)
 {
-	static const struct {
-		const char *text, *profile;
-		int result;
-		const char *id, *token, *message; /* message: a part of it */
-	} cases[] = {
-		{"[default]\naws_access_key_id = A\naws_secret_access_key = s\n", "default", 0, "A",
-		 NULL, NULL},
-		{"[default]\naws_access_key_id=A\naws_secret_access_key=s", "default", 0, "A", NULL,
-		 NULL},
-		{"[default]\r\naws_access_key_id=A\r\naws_secret_access_key=s\r\n", "default", 0, "A",
-		 NULL, NULL},
-		{"\xef\xbb\xbf[default]\naws_access_key_id=A\naws_secret_access_key=s\n", "default", 0,
-		 "A", NULL, NULL},
-		{"# c\n; c\n\n[ x ]\nregion = eu\nAWS_Access_Key_Id=A\naws_secret_access_key=s\n"
-		 "aws_session_token=t=\n", "x", 0, "A", "t=", NULL},
-		{"[profile x]\naws_access_key_id=A\naws_secret_access_key=s\n", "x", 0, "A", NULL,
-		 NULL},
-		{"[profile\tx]\naws_access_key_id=A\naws_secret_access_key=s\n", "x", 0, "A", NULL,
-		 NULL},
-		{"[profile x]\naws_access_key_id=A\naws_secret_access_key=s\n", "profile x", -ENOENT,
-		 NULL, NULL, "no profile"},
-		{"[a]\naws_access_key_id=A\naws_secret_access_key=s\n"
-		 "[b]\naws_access_key_id=B\naws_secret_access_key=s\n", "b", 0, "B", NULL, NULL},
-		{"[a]\naws_access_key_id=A\n[b]\nx=y\n[a]\naws_secret_access_key=s\n", "a", 0, "A",
-		 NULL, NULL},
-		{"[a]\naws_access_key_id=A\naws_secret_access_key=s\naws_session_token=\n", "a", 0, "A",
-		 NULL, NULL},
-		{"[a]\ns3 =\n  aws_access_key_id=nested\naws_access_key_id=A\n"
-		 "aws_secret_access_key=s\n", "a", 0, "A", NULL, NULL},
-		{"[b]\nthis is not read\n[a]\naws_access_key_id=A\naws_secret_access_key=s\n", "a", 0,
-		 "A", NULL, NULL},
-		{"", "default", -ENOENT, NULL, NULL, "f: has no profile [default]"},
-		{"[A]\naws_access_key_id=A\naws_secret_access_key=s\n", "a", -ENOENT, NULL, NULL,
-		 "no profile"},
-		{"[a]\nrole_arn=x\n", "a", -EBADMSG, NULL, NULL, "lacks aws_access_key_id"},
-		{"[a]\naws_access_key_id=A\n", "a", -EBADMSG, NULL, NULL,
-		 "lacks aws_secret_access_key"},
-		{"[a]\naws_access_key_id=A\naws_access_key_id=B\n", "a", -EBADMSG, NULL, NULL,
-		 "f:3: aws_access_key_id is given twice"},
-		{"[a]\naws_access_key_id\n", "a", -EBADMSG, NULL, NULL, "f:2:"},
-		{"\n[a\n", "a", -EBADMSG, NULL, NULL, "f:2:"},
-		{"[a]\naws_access_key_id=A\naws_secret_access_key=\n", "a", -EBADMSG, NULL, NULL,
-		 "empty"},
-		{"[a]\naws_access_key_id=A B\naws_secret_access_key=s\n", "a", -EBADMSG, NULL, NULL,
-		 "impossible bytes"},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < N(cases); i++) {
+	for (size_t i = 0; i < N(files); i++) {
 		_cleanup_credentials_ struct credentials *c = NULL;
 		struct diag diag = {0};
-		int r = credentials_parse_file(cases[i].text, "f", cases[i].profile, &c, &diag);
-		if (r != cases[i].result ||
-		    (cases[i].message && !strstr(diag.text, cases[i].message)))
-			fail_msg("%s: %d %s", cases[i].text, r, diag.text);
+		int r = credentials_parse_file(files[i].text, "f", files[i].profile, &c, &diag);
+		if (r != files[i].result ||
+		    (files[i].message && !strstr(diag.text, files[i].message)))
+			fail_msg("%s: %d %s", files[i].text, r, diag.text);
 		if (r < 0)
 			continue;
-		assert_string_equal(c->access_key_id, cases[i].id);
+		assert_string_equal(c->access_key_id, files[i].id);
 		assert_string_equal(c->secret_access_key, "s");
-		if (cases[i].token)
-			assert_string_equal(c->session_token, cases[i].token);
+		if (files[i].token)
+			assert_string_equal(c->session_token, files[i].token);
 		else
 			assert_null(c->session_token);
 		assert_true(c->expires_ms == INT64_MAX && c->expiration_s == 0);
@@ -274,8 +276,8 @@ static void test_print(void **state)
 
 	buf_reset(&out);
 	credentials_print_ecs(c, "arn:aws:iam::123456789012:role/web", &out);
-	assert_string_equal(out.data,
-			    "{\"RoleArn\":\"arn:aws:iam::123456789012:role/web\"," KEYS "," WHEN "}");
+	assert_string_equal(out.data, "{\"RoleArn\":\"arn:aws:iam::123456789012:role/web\"," KEYS
+				      "," WHEN "}");
 
 	buf_reset(&out);
 	credentials_print_eks(c, "123456789012", &out);
@@ -290,9 +292,11 @@ static void test_print_error(void **state)
 		{"plain", "plain"},
 		{"a \"quote\" and \\", "a \\\"quote\\\" and \\\\"},
 		{"line\nend\t\x7f", "line\\u000aend\\u0009\\u007f"},
-		{"caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"},
+		{"caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80",
+		 "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"},
 		{"cut \xe2\x82", "cut \xef\xbf\xbd\xef\xbf\xbd"},
-		{"\xc0\xaf\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+		{"\xc0\xaf\xed\xa0\x80",
+		 "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
 		{"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
 	};
 

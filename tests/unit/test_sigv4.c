@@ -1,5 +1,5 @@
-/* SigV4 against vectors: AWS's published test suite and documentation example (their signatures are the
- * published ones), and two requests as sts_client makes them (checked with botocore). */
+/* SigV4 against vectors: AWS's published test suite and documentation example (their signatures are
+ * the published ones), and two requests as sts_client makes them (checked with botocore). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -168,9 +168,8 @@ static void test_canonical_target(void **state)
 	(void)state;
 	for (size_t i = 0; i < N(cases); i++) {
 		_cleanup_buf_ struct buf out = {0}, names = {0}, expected = {0};
-		const struct sigv4_request request = {"GET", cases[i].path, cases[i].query,
-						      &host, 1,		    NULL,
-						      0};
+		const struct sigv4_request request = {
+			"GET", cases[i].path, cases[i].query, &host, 1, NULL, 0};
 		assert_int_equal(sigv4_canonical_request(&request, &out, &names), 0);
 		buf_printf(&expected, "GET\n%s\n%s\nhost:h\n", cases[i].canonical_path,
 			   cases[i].canonical_query);
@@ -185,7 +184,7 @@ static void test_refused(void **state)
 	static const struct {
 		const char *path, *name;
 	} cases[] = {
-		{"", "host"},	{"a", "host"}, {"/", ""},	   {"/", "ho st"},
+		{"", "host"},	{"a", "host"}, {"/", ""},	 {"/", "ho st"},
 		{"/", "host:"}, {"/", "x"},    {"/", "host\nx"},
 	};
 
@@ -193,7 +192,8 @@ static void test_refused(void **state)
 	for (size_t i = 0; i < N(cases); i++) {
 		_cleanup_buf_ struct buf out = {0}, names = {0};
 		const struct sigv4_header header = {cases[i].name, "v"};
-		const struct sigv4_request request = {"GET", cases[i].path, "", &header, 1, NULL, 0};
+		const struct sigv4_request request = {"GET", cases[i].path, "", &header,
+						      1,     NULL,	    0};
 		assert_int_equal(sigv4_canonical_request(&request, &out, &names), -EINVAL);
 	}
 }
@@ -204,10 +204,8 @@ static void test_format_date(void **state)
 		int64_t time_s;
 		const char *text;
 	} cases[] = {
-		{0, "19700101T000000Z"},
-		{TIME_S, "20150830T123600Z"},
-		{951782400, "20000229T000000Z"},
-		{253402300799, "99991231T235959Z"},
+		{0, "19700101T000000Z"},	 {TIME_S, "20150830T123600Z"},
+		{951782400, "20000229T000000Z"}, {253402300799, "99991231T235959Z"},
 		{INT64_MAX, "19700101T000000Z"}, /* no such year: something, and no overrun */
 	};
 	char out[SIGV4_DATE_SIZE];

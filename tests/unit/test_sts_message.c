@@ -67,7 +67,9 @@ static void test_role_arn(void **state)
 		{"arn:aws:iam:123456789012:role/web", false},
 		{"arn:aws:iam::123456789012:role/we b", false},
 		{"arn:aws:iam::123456789012:role/web\n", false},
-		{"arn:aws:iam::123456789012:role/w\xc3\xa9" "b", false},
+		{"arn:aws:iam::123456789012:role/w\xc3\xa9"
+		 "b",
+		 false},
 	};
 
 	(void)state;
@@ -89,15 +91,15 @@ static void test_texts(void **state)
 		size_t n;
 		bool ok;
 	} cases[] = {
-		{SESSION_NAME, "a", 1, false},	   {SESSION_NAME, "a", 2, true},
-		{SESSION_NAME, "a", 64, true},	   {SESSION_NAME, "a", 65, false},
+		{SESSION_NAME, "a", 1, false},	      {SESSION_NAME, "a", 2, true},
+		{SESSION_NAME, "a", 64, true},	      {SESSION_NAME, "a", 65, false},
 		{SESSION_NAME, "_+=,.@-Z9", 2, true}, {SESSION_NAME, ":", 2, false},
-		{SESSION_NAME, "/", 2, false},	   {SESSION_NAME, " ", 2, false},
+		{SESSION_NAME, "/", 2, false},	      {SESSION_NAME, " ", 2, false},
 		{SESSION_NAME, "\xc3\xa9", 2, false}, {EXTERNAL_ID, "a", 1, false},
-		{EXTERNAL_ID, "a", 2, true},	   {EXTERNAL_ID, "a", 1224, true},
-		{EXTERNAL_ID, "a", 1225, false},   {EXTERNAL_ID, "_+=,.@:/-", 1, true},
-		{EXTERNAL_ID, "&", 2, false},	   {SOURCE_IDENTITY, "a", 1, false},
-		{SOURCE_IDENTITY, "a", 64, true},  {SOURCE_IDENTITY, "a", 65, false},
+		{EXTERNAL_ID, "a", 2, true},	      {EXTERNAL_ID, "a", 1224, true},
+		{EXTERNAL_ID, "a", 1225, false},      {EXTERNAL_ID, "_+=,.@:/-", 1, true},
+		{EXTERNAL_ID, "&", 2, false},	      {SOURCE_IDENTITY, "a", 1, false},
+		{SOURCE_IDENTITY, "a", 64, true},     {SOURCE_IDENTITY, "a", 65, false},
 		{SOURCE_IDENTITY, "aws:", 1, false},
 	};
 
@@ -120,8 +122,8 @@ static void test_duration(void **state)
 	static const struct {
 		int64_t duration_s;
 		bool ok;
-	} cases[] = {{900, true},  {43200, true}, {899, false},	      {43201, false},
-		     {0, false},   {-1, false},	  {INT64_MAX, false}, {INT64_MIN, false}};
+	} cases[] = {{900, true}, {43200, true}, {899, false},	     {43201, false},
+		     {0, false},  {-1, false},	 {INT64_MAX, false}, {INT64_MIN, false}};
 
 	(void)state;
 	for (size_t i = 0; i < N(cases); i++) {
@@ -315,7 +317,8 @@ static void test_session_name(void **state)
 	}
 }
 
-#define HEAD "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2F"
+#define HEAD                                                                                       \
+	"Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2F"
 
 static void test_print(void **state)
 {
@@ -383,11 +386,11 @@ static void test_deinit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_role_arn),	cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_duration),	cmocka_unit_test(test_session_policy),
-		cmocka_unit_test(test_policy_arns),	cmocka_unit_test(test_tag_texts),
-		cmocka_unit_test(test_tag_sets),	cmocka_unit_test(test_too_many_tags),
-		cmocka_unit_test(test_session_name),	cmocka_unit_test(test_print),
+		cmocka_unit_test(test_role_arn),     cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_duration),     cmocka_unit_test(test_session_policy),
+		cmocka_unit_test(test_policy_arns),  cmocka_unit_test(test_tag_texts),
+		cmocka_unit_test(test_tag_sets),     cmocka_unit_test(test_too_many_tags),
+		cmocka_unit_test(test_session_name), cmocka_unit_test(test_print),
 		cmocka_unit_test(test_deinit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

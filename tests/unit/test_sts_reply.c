@@ -40,16 +40,18 @@ static void parse(int status, const char *text, struct sts_result *result)
 static void test_success(void **state)
 {
 	static const char *const cases[] = {
-		REPLY(USER CREDENTIALS(ID SECRET TOKEN WHEN) "<PackedPolicySize>6</PackedPolicySize>"),
+		REPLY(USER CREDENTIALS(
+			ID SECRET TOKEN WHEN) "<PackedPolicySize>6</PackedPolicySize>"),
 		REPLY(CREDENTIALS(WHEN TOKEN SECRET ID) USER), /* any order */
 		REPLY(USER CREDENTIALS(ID SECRET TOKEN EXPIRATION("2026-11-25T03:00:00.123456Z"))),
 		REPLY(USER CREDENTIALS(ID SECRET TOKEN EXPIRATION("2026-11-25T04:00:00+01:00"))),
-		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- c -->\n" REPLY(
-			"\n  " CREDENTIALS("\n" ID "\n" SECRET "\n" TOKEN "\n" WHEN "\n") "\n" USER) "\n",
+		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- c -->\n" REPLY("\n  " CREDENTIALS(
+			"\n" ID "\n" SECRET "\n" TOKEN "\n" WHEN "\n") "\n" USER) "\n",
 		REPLY(USER CREDENTIALS("<AccessKeyId>\n ASIAX\t</AccessKeyId>" SECRET TOKEN WHEN)),
 		REPLY(USER CREDENTIALS(
 			ID "<SecretAccessKey>s<!-- -->/&#43;&#x3D;</SecretAccessKey>" TOKEN WHEN)),
-		REPLY(USER CREDENTIALS(ID SECRET "<SessionToken><![CDATA[t]]></SessionToken>" WHEN)),
+		REPLY(USER CREDENTIALS(ID SECRET
+				       "<SessionToken><![CDATA[t]]></SessionToken>" WHEN)),
 		REPLY(USER CREDENTIALS(ID SECRET TOKEN WHEN "<New><Deep>x</Deep></New>")),
 		"<s:AssumeRoleResponse xmlns:s=\"u\"><s:AssumeRoleResult><s:AssumedRoleUser>"
 		"<s:Arn>arn:aws:sts::1:assumed-role/web/x</s:Arn><s:AssumedRoleId>AROAX:x"
@@ -93,8 +95,10 @@ static void test_long_token(void **state)
 		for (size_t k = 0; k < lengths[i]; k++)
 			token[k] = "ABCabc012+/="[k % 12];
 		token[lengths[i]] = '\0';
-		buf_printf(&text, REPLY(USER CREDENTIALS(ID SECRET "<SessionToken>%s</SessionToken>" WHEN)),
-			   token);
+		buf_printf(
+			&text,
+			REPLY(USER CREDENTIALS(ID SECRET "<SessionToken>%s</SessionToken>" WHEN)),
+			token);
 		sts_parse_reply(200, text.data, text.len, &result);
 		assert_int_equal(result.class, STS_OK);
 		assert_string_equal(result.credentials->session_token, token);
@@ -102,60 +106,60 @@ static void test_long_token(void **state)
 	}
 }
 
+static const struct {
+	int status;
+	const char *text;
+} bad_replies[] = {
+	{200, ""},
+	{200, "not XML"},
+	{200, "<html><body>Please log in</body></html>"},
+	{200, "<html><body><br>HTML is no XML</body></html>"},
+	{200, "{\"Credentials\":{}}"},
+	{200, "<AssumeRoleResponse/>"},
+	{200, REPLY("")},
+	{200, REPLY(USER)},
+	{200, REPLY(USER CREDENTIALS(SECRET TOKEN WHEN))},
+	{200, REPLY(USER CREDENTIALS(ID TOKEN WHEN))},
+	{200, REPLY(USER CREDENTIALS(ID SECRET WHEN))},
+	{200, REPLY(USER CREDENTIALS(ID SECRET TOKEN))},
+	{200, REPLY(USER CREDENTIALS(ID SECRET TOKEN EXPIRATION("soon")))},
+	{200, REPLY(USER CREDENTIALS(ID SECRET TOKEN EXPIRATION("")))},
+	{200, REPLY(USER CREDENTIALS(ID ID SECRET TOKEN WHEN))},
+	{200, REPLY(CREDENTIALS(ID SECRET TOKEN WHEN) CREDENTIALS(ID SECRET TOKEN WHEN))},
+	{200, REPLY(USER CREDENTIALS("<AccessKeyId>A B</AccessKeyId>" SECRET TOKEN WHEN))},
+	{200, REPLY(USER CREDENTIALS("<AccessKeyId>A&#10;X: y</AccessKeyId>" SECRET TOKEN WHEN))},
+	{200, REPLY(USER CREDENTIALS("<AccessKeyId><b>A</b></AccessKeyId>" SECRET TOKEN WHEN))},
+	{200, REPLY(USER CREDENTIALS(ID SECRET TOKEN WHEN)) "x"},
+	{200, REPLY(USER CREDENTIALS(ID SECRET TOKEN WHEN)) "<a/>"},
+	/* elsewhere they are not the credentials */
+	{200, REPLY(USER "<Other>" ID SECRET TOKEN WHEN "</Other>")},
+	{200, "<Other><Credentials>" ID SECRET TOKEN WHEN "</Credentials></Other>"},
+	{200, ERROR("AccessDenied", "with the wrong status")},
+	{204, REPLY("")},
+	{301, ""},
+	{302, "<html>moved</html>"},
+	{307, REPLY(USER CREDENTIALS(ID SECRET TOKEN WHEN))},
+	{400, "<html><body>400 Bad Request</body></html>"},
+	{403, ""},
+	{403, "<ErrorResponse><Error><Message>no code</Message></Error></ErrorResponse>"},
+	{403, "<ErrorResponse><Error><Code></Code></Error></ErrorResponse>"},
+	{403, "<ErrorResponse><Error><Code>AccessDenied</Code>"}, /* cut */
+	{404, REPLY(USER CREDENTIALS(ID SECRET TOKEN WHEN))},
+	{0, ""},
+	{100, ""},
+	{-1, ""},
+};
+
 static void test_bad_reply(void **state)
 {
-	static const struct {
-		int status;
-		const char *text;
-	} cases[] = {
-		{200, ""},
-		{200, "not XML"},
-		{200, "<html><body>Please log in</body></html>"},
-		{200, "<html><body><br>HTML is no XML</body></html>"},
-		{200, "{\"Credentials\":{}}"},
-		{200, "<AssumeRoleResponse/>"},
-		{200, REPLY("")},
-		{200, REPLY(USER)},
-		{200, REPLY(USER CREDENTIALS(SECRET TOKEN WHEN))},
-		{200, REPLY(USER CREDENTIALS(ID TOKEN WHEN))},
-		{200, REPLY(USER CREDENTIALS(ID SECRET WHEN))},
-		{200, REPLY(USER CREDENTIALS(ID SECRET TOKEN))},
-		{200, REPLY(USER CREDENTIALS(ID SECRET TOKEN EXPIRATION("soon")))},
-		{200, REPLY(USER CREDENTIALS(ID SECRET TOKEN EXPIRATION("")))},
-		{200, REPLY(USER CREDENTIALS(ID ID SECRET TOKEN WHEN))},
-		{200, REPLY(CREDENTIALS(ID SECRET TOKEN WHEN) CREDENTIALS(ID SECRET TOKEN WHEN))},
-		{200, REPLY(USER CREDENTIALS("<AccessKeyId>A B</AccessKeyId>" SECRET TOKEN WHEN))},
-		{200, REPLY(USER CREDENTIALS("<AccessKeyId>A&#10;X: y</AccessKeyId>" SECRET TOKEN WHEN))},
-		{200, REPLY(USER CREDENTIALS("<AccessKeyId><b>A</b></AccessKeyId>" SECRET TOKEN WHEN))},
-		{200, REPLY(USER CREDENTIALS(ID SECRET TOKEN WHEN)) "x"},
-		{200, REPLY(USER CREDENTIALS(ID SECRET TOKEN WHEN)) "<a/>"},
-		/* elsewhere they are not the credentials */
-		{200, REPLY(USER "<Other>" ID SECRET TOKEN WHEN "</Other>")},
-		{200, "<Other><Credentials>" ID SECRET TOKEN WHEN "</Credentials></Other>"},
-		{200, ERROR("AccessDenied", "with the wrong status")},
-		{204, REPLY("")},
-		{301, ""},
-		{302, "<html>moved</html>"},
-		{307, REPLY(USER CREDENTIALS(ID SECRET TOKEN WHEN))},
-		{400, "<html><body>400 Bad Request</body></html>"},
-		{403, ""},
-		{403, "<ErrorResponse><Error><Message>no code</Message></Error></ErrorResponse>"},
-		{403, "<ErrorResponse><Error><Code></Code></Error></ErrorResponse>"},
-		{403, "<ErrorResponse><Error><Code>AccessDenied</Code>"}, /* cut */
-		{404, REPLY(USER CREDENTIALS(ID SECRET TOKEN WHEN))},
-		{0, ""},
-		{100, ""},
-		{-1, ""},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < N(cases); i++) {
+	for (size_t i = 0; i < N(bad_replies); i++) {
 		struct sts_result result;
-		parse(cases[i].status, cases[i].text, &result);
+		parse(bad_replies[i].status, bad_replies[i].text, &result);
 		if (result.class != STS_RETRY || strcmp(result.code, "BadReply") != 0 ||
 		    !result.message[0] || result.credentials)
-			fail_msg("%d %s: %d %s %s", cases[i].status, cases[i].text, result.class,
-				 result.code, result.message);
+			fail_msg("%d %s: %d %s %s", bad_replies[i].status, bad_replies[i].text,
+				 result.class, result.code, result.message);
 		sts_result_deinit(&result);
 	}
 }
@@ -188,62 +192,62 @@ static void test_hostile(void **state)
 	}
 }
 
+static const struct {
+	int status;
+	const char *code, *message;
+	enum sts_class class;
+} classes[] = {
+	{403, "AccessDenied", "User: x is not authorized to perform: sts:AssumeRole", STS_DENIED},
+	{400, "MalformedPolicyDocument", "", STS_DENIED},
+	{400, "PackedPolicyTooLarge", "", STS_DENIED},
+	{403, "RegionDisabledException", "", STS_DENIED},
+	{400, "ValidationError", "", STS_DENIED},
+	{400, "InvalidParameterValue", "", STS_DENIED},
+	{403, "MissingAuthenticationToken", "", STS_DENIED},
+	{400, "SomethingNew", "", STS_DENIED},
+	{404, "NoSuchKey", "", STS_DENIED},
+	{403, "ExpiredToken", "The security token included in the request is expired",
+	 STS_BASE_EXPIRED},
+	{400, "ExpiredTokenException", "", STS_BASE_EXPIRED},
+	{403, "InvalidClientTokenId", "", STS_BASE_EXPIRED},
+	{403, "InvalidAccessKeyId", "", STS_BASE_EXPIRED},
+	{403, "SignatureDoesNotMatch", "The request signature we calculated does not match",
+	 STS_BASE_EXPIRED},
+	{403, "SignatureDoesNotMatch",
+	 "Signature expired: 20150830T123600Z is now earlier than 20150830T124500Z", STS_SKEW},
+	{403, "SignatureDoesNotMatch",
+	 "Signature not yet current: 20150830T123600Z is still later than 20150830T122000Z",
+	 STS_SKEW},
+	{403, "RequestTimeTooSkewed", "", STS_SKEW},
+	{400, "RequestExpired", "", STS_SKEW},
+	{400, "Throttling", "Rate exceeded", STS_THROTTLED},
+	{400, "ThrottlingException", "", STS_THROTTLED},
+	{503, "RequestLimitExceeded", "", STS_THROTTLED},
+	{400, "TooManyRequestsException", "", STS_THROTTLED},
+	{503, "SlowDown", "", STS_THROTTLED},
+	{429, "SomethingNew", "", STS_THROTTLED},
+	{400, "IDPCommunicationError", "", STS_RETRY},
+	{400, "RequestTimeout", "", STS_RETRY},
+	{500, "InternalFailure", "", STS_RETRY},
+	{503, "ServiceUnavailable", "", STS_RETRY},
+	{500, "SomethingNew", "", STS_RETRY},
+	{500, "AccessDenied", "", STS_RETRY}, /* a server in trouble decides nothing */
+	{503, "ExpiredToken", "", STS_RETRY},
+	{599, "x", "", STS_RETRY},
+};
+
 static void test_classes(void **state)
 {
-	static const struct {
-		int status;
-		const char *code, *message;
-		enum sts_class class;
-	} cases[] = {
-		{403, "AccessDenied", "User: x is not authorized to perform: sts:AssumeRole", STS_DENIED},
-		{400, "MalformedPolicyDocument", "", STS_DENIED},
-		{400, "PackedPolicyTooLarge", "", STS_DENIED},
-		{403, "RegionDisabledException", "", STS_DENIED},
-		{400, "ValidationError", "", STS_DENIED},
-		{400, "InvalidParameterValue", "", STS_DENIED},
-		{403, "MissingAuthenticationToken", "", STS_DENIED},
-		{400, "SomethingNew", "", STS_DENIED},
-		{404, "NoSuchKey", "", STS_DENIED},
-		{403, "ExpiredToken", "The security token included in the request is expired",
-		 STS_BASE_EXPIRED},
-		{400, "ExpiredTokenException", "", STS_BASE_EXPIRED},
-		{403, "InvalidClientTokenId", "", STS_BASE_EXPIRED},
-		{403, "InvalidAccessKeyId", "", STS_BASE_EXPIRED},
-		{403, "SignatureDoesNotMatch", "The request signature we calculated does not match",
-		 STS_BASE_EXPIRED},
-		{403, "SignatureDoesNotMatch",
-		 "Signature expired: 20150830T123600Z is now earlier than 20150830T124500Z", STS_SKEW},
-		{403, "SignatureDoesNotMatch",
-		 "Signature not yet current: 20150830T123600Z is still later than 20150830T122000Z",
-		 STS_SKEW},
-		{403, "RequestTimeTooSkewed", "", STS_SKEW},
-		{400, "RequestExpired", "", STS_SKEW},
-		{400, "Throttling", "Rate exceeded", STS_THROTTLED},
-		{400, "ThrottlingException", "", STS_THROTTLED},
-		{503, "RequestLimitExceeded", "", STS_THROTTLED},
-		{400, "TooManyRequestsException", "", STS_THROTTLED},
-		{503, "SlowDown", "", STS_THROTTLED},
-		{429, "SomethingNew", "", STS_THROTTLED},
-		{400, "IDPCommunicationError", "", STS_RETRY},
-		{400, "RequestTimeout", "", STS_RETRY},
-		{500, "InternalFailure", "", STS_RETRY},
-		{503, "ServiceUnavailable", "", STS_RETRY},
-		{500, "SomethingNew", "", STS_RETRY},
-		{500, "AccessDenied", "", STS_RETRY}, /* a server in trouble decides nothing */
-		{503, "ExpiredToken", "", STS_RETRY},
-		{599, "x", "", STS_RETRY},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < N(cases); i++) {
+	for (size_t i = 0; i < N(classes); i++) {
 		_cleanup_buf_ struct buf text = {0};
 		struct sts_result result;
-		buf_printf(&text, ERROR("%s", "%s"), cases[i].code, cases[i].message);
-		parse(cases[i].status, text.data, &result);
-		if (result.class != cases[i].class)
-			fail_msg("%d %s: %d", cases[i].status, cases[i].code, result.class);
-		assert_string_equal(result.code, cases[i].code);
-		assert_string_equal(result.message, cases[i].message);
+		buf_printf(&text, ERROR("%s", "%s"), classes[i].code, classes[i].message);
+		parse(classes[i].status, text.data, &result);
+		if (result.class != classes[i].class)
+			fail_msg("%d %s: %d", classes[i].status, classes[i].code, result.class);
+		assert_string_equal(result.code, classes[i].code);
+		assert_string_equal(result.message, classes[i].message);
 		assert_string_equal(result.request_id, "r-1");
 		assert_null(result.credentials);
 		sts_result_deinit(&result);
@@ -254,7 +258,8 @@ static void test_error_forms(void **state)
 {
 	static const char *const cases[] = {
 		ERROR("AccessDenied", "no"),
-		"<ErrorResponse><Errors><Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+		"<ErrorResponse><Errors><Error><Code>AccessDenied</Code><Message>no</Message></"
+		"Error>"
 		"</Errors><RequestID>r-1</RequestID></ErrorResponse>", /* moto */
 		"<Response><Errors><Error><Message>no</Message><Code> AccessDenied\n</Code></Error>"
 		"</Errors><RequestID>r-1</RequestID></Response>",

@@ -1,0 +1,150 @@
+"""Unregistering, restarts, and that nothing is left behind."""
+
+import json
+import os
+import signal
+import subprocess
+
+from host import WRAPPER
+
+
+def rules(netns):
+    return "".join(netns.run([f"{tool}-save"]).stdout for tool in ("iptables", "ip6tables")
+                   ).replace("# ", "")
+
+
+def without_counters(text):
+    return [line.split(" [")[0] for line in text.splitlines() if not line.startswith(("Generated", "Completed"))]
+
+
+def descriptors(daemon):
+    return sorted(os.listdir(f"/proc/{daemon.process.pid}/fd"))
+
+
+def rss_kib(daemon):
+    with open(f"/proc/{daemon.process.pid}/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+
+
+def test_unregistering_takes_everything_away(host):
+    c = host.container("c")
+    routes = c.netns.run(["ip", "route"]).stdout
+    host.register("c")
+    token = c.token()
+    open_connection = c.inside.connect()
+    host.unregister("c")
+    open_connection.settimeout(2)
+    assert open_connection.recv(10) == b"", "a connection outlived its registration"
+    assert "ROLEGATE" not in rules(c.netns) and "REDIRECT" not in rules(c.netns)
+    assert c.netns.run(["ip", "route"]).stdout == routes
+    assert "16925" not in c.netns.run(["ss", "-ltn"]).stdout
+    inode = c.netns.inode[1]
+    c.netns.close()
+    host.wait(lambda: str(inode) not in subprocess.run(["lsns", "-t", "net", "-no", "NS"], capture_output=True,
+                                                       text=True).stdout, "the netns to go")
+    c = host.container("c2")
+    host.register("c", netns=c.netns.path)
+    assert c.get("/latest/meta-data/iam/info", token)[0] == 401, "a token outlived its registration"
+
+
+def test_500_cycles_leave_nothing(host):
+    c = host.container("c")
+    other = host.container("other")
+    host.register("other", "batch")
+    host.register("c")
+    host.unregister("c")
+    before = descriptors(host.daemon), descriptors(host.netd), without_counters(rules(c.netns))
+    host_rules = without_counters(rules(host.netns))
+    count = 40 if WRAPPER else 500
+    for i in range(count):
+        host.register("c", f"role-{i}")
+        if i == count // 5:
+            memory = rss_kib(host.daemon), rss_kib(host.netd)
+        host.unregister("c")
+    assert (descriptors(host.daemon), descriptors(host.netd), without_counters(rules(c.netns))) == before
+    assert without_counters(rules(host.netns)) == host_rules
+    if not WRAPPER:
+        assert rss_kib(host.daemon) < memory[0] + 1024 and rss_kib(host.netd) < memory[1] + 1024
+    assert other.role() == "batch"
+
+
+def test_a_restart_of_rolegated_keeps_every_container(host):
+    a, b = host.container("a"), host.container("b")
+    host.register("a", "web")
+    host.register("b", "batch", labels={"x": "y"})
+    token = a.token()
+    entry = host.show("b")
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        host.daemon.stop(number)
+        waiting = a.inside.connect()  # accepted by the kernel: netd holds the listener
+        host.start_daemon()
+        host.wait(lambda: host.show("a")["state"] == host.show("b")["state"] == "ready", "both to be ready")
+        status, _, body = a.inside.request("GET", "/latest/meta-data/iam/security-credentials/",
+                                           {"X-aws-ec2-metadata-token": token}, sock=waiting)
+        assert (status, body) == (200, b"web"), "tokens and waiting connections survive"
+        assert b.role() == "batch"
+        again = host.show("b")
+        for key in ("id", "role_arn", "session_name", "labels", "netns", "registered_at"):
+            assert again[key] == entry[key]
+    host.unregister("a")
+    assert "ROLEGATE" not in rules(a.netns)
+
+
+def test_a_restart_of_netd_keeps_every_container(host):
+    a = host.container("a")
+    host.register("a", "web")
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        host.netd.stop(number)
+        assert a.role() == "web"
+        host.netd.start()
+        host.wait(lambda: host.daemon.text().count("connected to rolegate-netd") ==
+                  host.netd.text().count("serving at"), "the reconnection")
+        assert a.role() == "web"
+    host.container("b")
+    host.register("b", "batch")
+    host.unregister("a")
+    assert "ROLEGATE" not in rules(a.netns)
+
+
+def test_a_restart_of_both_rebuilds(host):
+    a, gone = host.container("a"), host.container("gone")
+    host.register("a", "web")
+    host.register("gone", "batch")
+    host.daemon.stop(signal.SIGKILL)
+    host.netd.stop(signal.SIGKILL)
+    gone.close()
+    host.start()
+    host.wait(lambda: (host.show("a") or {}).get("state") == "ready", "a to be ready")
+    host.wait(lambda: host.show("gone") is None, "the dead one to be dropped")
+    assert a.role() == "web"
+    assert rules(a.netns).count("-A OUTPUT -j ROLEGATE") <= 4
+    assert not list((host.state_dir / "containers").glob("gone*"))
+
+
+def test_damaged_state_files_block_nothing(host):
+    a = host.container("a")
+    host.register("a", "web")
+    host.container("b")
+    host.register("b", "batch")
+    host.daemon.stop()
+    files = host.state_dir / "containers"
+    (files / "b.json").write_text((files / "b.json").read_text()[:40])
+    (files / "c.json").write_bytes(b"\0\xff garbage")
+    state = json.loads((files / "a.json").read_text())
+    (files / "d.json").write_text(json.dumps({**state, "id": "d", "version": 99}))
+    host.start_daemon()
+    host.wait(lambda: host.show("a")["state"] == "ready", "a to be ready")
+    assert a.role() == "web" and host.show("b") is None
+    for name in ("b", "c", "d"):
+        assert (files / f"{name}.json.bad").exists(), "set aside, not lost"
+        assert f"{name}.json" in host.daemon.text()
+
+
+def test_netd_away(host):
+    host.netd.stop()
+    host.container("c")
+    status, answer = host.put("c", wait_s=1)
+    assert status == 504 and "rolegate-netd" in answer["error"]["message"]
+    assert host.api("GET", "/readyz")[0] == 503
+    host.netd.start()
+    host.wait(lambda: host.show("c")["state"] == "ready", "the registration to go on")

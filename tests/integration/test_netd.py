@@ -1,0 +1,334 @@
+"""rolegate-netd: attaching, listing and detaching containers."""
+
+import os
+import re
+import socket
+import statistics
+import subprocess
+import time
+
+import pytest
+
+from netd_fixtures import *  # noqa: F403
+from netd_protocol import Netd, rules
+from netns import Netns, veth
+
+
+def test_hello_tells_version_port_and_host_netns(client, machine):
+    reply = client.hello()
+    assert (reply.error, reply.version, reply.port) == (0, 1, 16925)
+    assert reply.netns == machine.inode
+
+
+def test_attach_returns_listeners_on_loopback_in_the_netns(client, container):
+    reply = client.attach("c1", container.path)
+    assert reply.error == 0, reply.text
+    assert reply.netns == container.inode and reply.id == "c1" and reply.port == 16925
+    v4, v6 = reply.sockets
+    assert v4.getsockname() == ("127.0.0.1", 16925)
+    assert v6.getsockname()[:2] == ("::1", 16925)
+    for listener in reply.sockets:
+        assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+        assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT) == 0
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", 16925), timeout=1)
+
+
+@pytest.mark.parametrize("address", METADATA)  # noqa: F405
+def test_netns_without_any_route_reaches_the_listener(client, container, address):
+    reply = client.attach("c1", container.path)
+    assert reaches(container, address, reply.sockets)
+
+
+@pytest.mark.parametrize("address", METADATA)
+def test_netns_with_default_route_reaches_the_listener(client, machine, address):
+    with routed_container(machine) as container:
+        reply = client.attach("c1", container.path)
+        assert "proto 169" not in "\n".join(ours(container)), "no route was needed"
+        assert reaches(container, address, reply.sockets)
+
+
+def test_attach_and_detach_with_either_iptables_leave_nothing(machine, container, variant):
+    with Netd(machine, wrapper=WRAPPERS[variant]) as netd, netd.client() as client:
+        for _ in range(3):
+            reply = client.attach("c1", container.path)
+            assert reply.error == 0, reply.text
+            assert all(reaches(container, address, reply.sockets) for address in METADATA)
+            assert len(ours(container, variant)) > 10
+            reply.close()
+            assert client.detach("c1").error == 0
+            assert ours(container, variant) == []
+
+
+@pytest.mark.parametrize("address", METADATA)
+def test_what_is_not_redirected_is_rejected_in_the_netns(client, machine, address):
+    with routed_container(machine) as container:
+        client.attach("c1", container.path)
+        for port in (81, 443, 16925, 51679):
+            with pytest.raises(ConnectionRefusedError):
+                container.connect(address, port, timeout=2)
+        udp = container.socket(
+            socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM
+        )
+        with udp:
+            udp.settimeout(2)
+            udp.connect((address, 80))
+            with pytest.raises((ConnectionRefusedError, PermissionError)):
+                udp.send(b"x")
+                udp.recv(1)
+
+
+def test_rules_come_before_dockers_and_leave_them_alone(machine, container, variant):
+    restore = f"iptables-{variant}-restore"
+    docker = (
+        "*nat\n:DOCKER_OUTPUT - [0:0]\n"
+        "-A OUTPUT -d 127.0.0.11/32 -j DOCKER_OUTPUT\n"
+        "-A DOCKER_OUTPUT -d 127.0.0.11/32 -p tcp -m tcp --dport 53 "
+        "-j DNAT --to-destination 127.0.0.11:40001\nCOMMIT\n"
+    )
+    container.run([restore], input=docker)
+    before = [line for line in save(container, variant, 4, "nat") if line.startswith("-A")]
+    with Netd(machine, wrapper=WRAPPERS[variant]) as netd, netd.client() as client:
+        reply = client.attach("c1", container.path)
+        jumps = [line for line in save(container, variant, 4, "nat") if "-A OUTPUT" in line]
+        assert jumps == ["-A OUTPUT -j ROLEGATE", "-A OUTPUT -d 127.0.0.11/32 -j DOCKER_OUTPUT"]
+        assert reaches(container, "169.254.169.254", reply.sockets)
+        client.detach("c1")
+    assert [line for line in save(container, variant, 4, "nat") if line.startswith("-A")] == before
+
+
+def test_leftover_rules_are_replaced_not_doubled(machine, container, variant):
+    with Netd(machine, wrapper=WRAPPERS[variant]) as netd:
+        with netd.client() as client:
+            client.attach("c1", container.path).close()
+        first = ours(container, variant)
+        netd.stop(9)
+    # Another port, and somebody has doubled our jump.
+    container.run([f"iptables-{variant}", "-t", "nat", "-A", "OUTPUT", "-j", "ROLEGATE"])
+    with Netd(machine, wrapper=WRAPPERS[variant], port=17000) as netd, netd.client() as client:
+        reply = client.attach("c1", container.path)
+        assert reply.error == 0, reply.text
+        expected = [line.replace("16925", "17000") for line in first]
+        assert sorted(ours(container, variant)) == sorted(expected)
+        assert reaches(container, "169.254.169.254", reply.sockets)
+
+
+def test_attaching_again_returns_the_same_listeners(client, container):
+    first = client.attach("c1", container.path)
+    again = client.attach("c1", container.path)
+    assert again.error == 0 and again.netns == first.netns
+    inodes = [[os.fstat(s.fileno()).st_ino for s in reply.sockets] for reply in (first, again)]
+    assert inodes[0] == inodes[1]
+    assert rules(container).count("-A OUTPUT -j ROLEGATE") == 2  # nat and filter
+
+
+def test_one_netns_under_two_ids_is_refused(client, container):
+    client.attach("c1", container.path)
+    reply = client.attach("c2", container.path)
+    assert (reply.error, reply.field) == (17, "netns")  # EEXIST
+    assert "c1" in reply.text
+
+
+def test_one_id_with_two_netns_is_refused(client, container):
+    client.attach("c1", container.path)
+    with Netns("other") as other:
+        reply = client.attach("c1", other.path)
+        assert (reply.error, reply.field) == (16, "id")  # EBUSY
+        assert ours(other) == []
+
+
+def test_two_ids_racing_for_one_netns_one_wins(client, container):
+    serials = [client.send(3, id=f"c{i}", path=container.path) for i in range(6)]
+    errors = sorted(client.wait(serial).error for serial in serials)
+    assert errors == [0, 17, 17, 17, 17, 17]
+    assert len(client.list()) == 1
+
+
+def test_taken_port_is_reported_and_everything_rolled_back(client, container):
+    container.run(["ip", "link", "set", "lo", "up"])
+    with container.socket() as workload:
+        workload.bind(("0.0.0.0", 16925))
+        workload.listen()
+        container.run(["ip", "link", "set", "lo", "down"])
+        reply = client.attach("c1", container.path)
+        assert (reply.error, reply.field) == (98, "netns")  # EADDRINUSE
+        assert "16925" in reply.text
+    assert ours(container) == []
+    assert "UP" not in container.run(["ip", "-o", "link", "show", "lo"]).stdout.split("<")[1]
+    assert client.attach("c1", container.path).error == 0
+
+
+def test_failing_iptables_is_told_in_its_own_words_and_rolled_back(machine, container):
+    broken = 'mount --bind /bin/false /usr/sbin/xtables-nft-multi && exec "$@"'
+    with Netd(machine) as netd:
+        netd.stop()
+    with Netd(machine, wrapper=["unshare", "-m"]) as netd, netd.client() as client:
+        subprocess.run(
+            ["nsenter", "-m", "-t", str(netd.pid), "sh", "-c", broken, "sh", "true"], check=True
+        )
+        reply = client.attach("c1", container.path)
+        assert reply.error == 5 and "iptables" in reply.text, reply
+        assert ours(container) == []
+        with container.socket() as probe:
+            probe.bind(("127.0.0.1", 16925))
+
+
+def test_connections_made_before_the_rules_are_ended(client, machine):
+    with routed_container(machine) as container:
+        machine.run(["ip", "addr", "add", "169.254.169.254/32", "dev", "lo"])
+        machine.run(["iptables", "-t", "raw", "-F"])  # so that there is something to end
+        with machine.socket() as imds:
+            imds.bind(("169.254.169.254", 80))
+            imds.listen()
+            early = container.connect("169.254.169.254", 80)
+            accepted, _ = imds.accept()
+            with early, accepted:
+                assert client.attach("c1", container.path).error == 0
+                with pytest.raises(OSError):
+                    early.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                    early.settimeout(3)
+                    if early.recv(1) == b"":
+                        raise ConnectionResetError
+                accepted.settimeout(0.3)
+                with pytest.raises(OSError):
+                    if accepted.recv(100) == b"":
+                        raise ConnectionResetError
+
+
+def test_ipv6_disabled_now_and_enabled_later(client, container):
+    container.run(["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"])
+    reply = client.attach("c1", container.path)
+    assert reply.error == 0 and reply.n_fds == 2, reply.text
+    assert reaches(container, "169.254.169.254", reply.sockets)
+    container.run(["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=0"])
+    container.run(["ip", "-6", "route", "add", "fd00:ec2::254/128", "dev", "lo"])
+    assert reaches(container, "fd00:ec2::254", reply.sockets)
+    assert client.detach("c1").error == 0
+
+
+def test_owners_blackhole_route_stays(client, container):
+    container.run(["ip", "link", "set", "lo", "up"])
+    container.run(["ip", "route", "add", "blackhole", "169.254.169.254"])
+    reply = client.attach("c1", container.path)
+    assert reply.error == 0
+    assert not reaches(container, "169.254.169.254", reply.sockets)
+    assert reaches(container, "169.254.170.2", reply.sockets)
+    client.detach("c1")
+    assert "blackhole" in container.run(["ip", "route"]).stdout
+
+
+def test_list_tells_all_attachments_with_their_listeners(client):
+    netnses = {f"c{i}": Netns(f"c{i}") for i in range(5)}
+    try:
+        assert client.list() == {}
+        for id, netns in netnses.items():
+            client.attach(id, netns.path).close()
+        listed = client.list()
+        assert set(listed) == set(netnses)
+        for id, netns in netnses.items():
+            assert listed[id].netns == netns.inode and listed[id].port == 16925
+            assert reaches(netns, "169.254.169.254", listed[id].sockets)
+    finally:
+        for netns in netnses.values():
+            netns.close()
+
+
+def test_detach_of_unknown_id_and_twice_are_no_errors(client, container):
+    assert client.detach("nobody").error == 0
+    client.attach("c1", container.path).close()
+    assert client.detach("c1").error == 0
+    assert client.detach("c1").error == 0
+    assert client.list() == {}
+
+
+def test_requests_for_one_id_run_in_order(client, container):
+    serials = []
+    for _ in range(10):
+        serials.append(client.send(3, id="c1", path=container.path))
+        serials.append(client.send(5, id="c1"))
+    for serial in serials:
+        reply = client.wait(serial)
+        assert reply.error == 0, reply.text
+        reply.close()
+    assert client.list() == {} and ours(container) == []
+
+
+def test_detached_netns_is_not_pinned(client):
+    netns = Netns("c1")
+    ino = netns.inode[1]
+    reply = client.attach("c1", netns.path)
+    reply.close()
+    assert client.detach("c1").error == 0
+    probe = subprocess.run(["stat", "-Lc", "%i", netns.path], capture_output=True, text=True)
+    assert int(probe.stdout) == ino
+    a, b = veth(netns, netns, None, None)
+    with Netns("elsewhere") as elsewhere:
+        # An interface dies with its netns: its peer elsewhere tells when that is.
+        veth(netns, elsewhere, "10.78.0.1/24", "10.78.0.2/24")
+        netns.close()
+        gone = lambda: "ve" not in elsewhere.run(["ip", "-o", "link"]).stdout
+        eventually(gone, 5, "the netns is freed")
+
+
+def test_two_hundred_cycles_leak_neither_descriptors_nor_rules(netd, client, container):
+    client.attach("c1", container.path).close()
+    client.detach("c1")
+    before = netd.open_fds()
+    for _ in range(200):
+        reply = client.attach("c1", container.path)
+        assert reply.error == 0, reply.text
+        reply.close()
+        assert client.detach("c1").error == 0
+    assert netd.open_fds() == before
+    assert ours(container) == []
+    children = open(f"/proc/{netd.pid}/task/{netd.pid}/children").read()
+    eventually(lambda: open(f"/proc/{netd.pid}/task/{netd.pid}/children").read() == "", 3, children)
+
+
+def test_a_hundred_containers_at_once(netd, client):
+    netnses = [Netns(f"c{i}", lo=False) for i in range(100)]
+    try:
+        serials = [client.send(3, id=f"c{i}", path=n.path) for i, n in enumerate(netnses)]
+        for serial in serials:
+            reply = client.wait(serial)
+            assert reply.error == 0, reply.text
+            reply.close()
+        assert len(client.list()) == 100
+        serials = [client.send(5, id=f"c{i}") for i in range(100)]
+        assert all(client.wait(serial).error == 0 for serial in serials)
+        assert all(ours(netns) == [] for netns in netnses[::10])
+    finally:
+        for netns in netnses:
+            netns.close()
+
+
+def test_attach_takes_at_most_one_and_a_half_times_the_restores(client):
+    """The two runs of iptables-restore that an attach makes, one after the other, are the measure."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    texts = {}
+    for family in (4, 6):
+        with open(f"{here}/../../iptables/netns.v{family}.rules") as f:
+            text = re.sub(r"^#.*\n|^\n", "", f.read(), flags=re.M).replace("@PORT@", "16925")
+        texts[family] = text.replace(":ROLEGATE - [0:0]", "-N ROLEGATE")
+    bare, attach = [], []
+    for i in range(15):
+        with Netns("bare", lo=False) as netns, netns.entered():
+            start = time.perf_counter()
+            for family, program in ((4, "iptables-restore"), (6, "ip6tables-restore")):
+                subprocess.run(
+                    [f"/usr/sbin/{program}", "--noflush", "-w", "10"],
+                    input=texts[family], text=True, check=True,
+                )
+            bare.append(time.perf_counter() - start)
+        with Netns("attached", lo=False) as netns:
+            start = time.perf_counter()
+            reply = client.attach(f"c{i}", netns.path)
+            attach.append(time.perf_counter() - start)
+            assert reply.error == 0
+            reply.close()
+    ratio = statistics.median(attach) / statistics.median(bare)
+    print(
+        f"attach {statistics.median(attach) * 1e3:.2f} ms, "
+        f"restores {statistics.median(bare) * 1e3:.2f} ms, ratio {ratio:.2f}"
+    )
+    assert ratio < 1.5
