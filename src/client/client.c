@@ -194,22 +194,23 @@ static int call_path(struct rolegate_client *client, const struct call *call,
 }
 
 /* A call on /v1/containers/{id}{suffix}. The id is checked, so that it needs no escaping. */
-static int call_container(struct rolegate_client *client, struct call *call, const char *id,
+static int call_container(struct rolegate_client *client, const struct call *call, const char *id,
 			  const char *suffix, struct rolegate_reply *ret,
 			  struct rolegate_error *error)
 {
-	char path[REGISTRATION_ID_SIZE + 64];
+	char path[CONTAINER_ID_SIZE + 64];
 	struct diag diag;
 
-	if (registration_id_check(id) < 0) {
+	if (container_id_check(id) < 0) {
 		diag_set(&diag, "id",
 			 "must begin with a letter or digit, and hold 1 to 128 letters, digits and "
 			 "the characters _ . -");
 		return fail(-EINVAL, &diag, error);
 	}
 	snprintf(path, sizeof(path), "/v1/containers/%s%s", id, suffix);
-	call->path = path;
-	return call_path(client, call, ret, error);
+	struct call with_path = *call;
+	with_path.path = path;
+	return call_path(client, &with_path, ret, error);
 }
 
 int rolegate_register(struct rolegate_client *client, const char *id,
@@ -224,24 +225,24 @@ int rolegate_register(struct rolegate_client *client, const char *id,
 		return fail(-ENOMEM, &diag, error);
 	if (wait_s > REGISTRATION_WAIT_MAX_S)
 		wait_s = REGISTRATION_WAIT_MAX_S; /* the daemon will refuse it */
-	struct call call = {.method = "PUT",
-			    .body = body.data,
-			    .body_len = body.len,
-			    .reply_ms = wait_s * 1000 + REPLY_MS};
+	const struct call call = {.method = "PUT",
+				  .body = body.data,
+				  .body_len = body.len,
+				  .reply_ms = wait_s * 1000 + REPLY_MS};
 	return call_container(client, &call, id, "", ret, error);
 }
 
 int rolegate_unregister(struct rolegate_client *client, const char *id,
 			struct rolegate_error *error)
 {
-	struct call call = {.method = "DELETE", .reply_ms = REPLY_MS};
+	const struct call call = {.method = "DELETE", .reply_ms = REPLY_MS};
 
 	return call_container(client, &call, id, "", NULL, error);
 }
 
 int rolegate_refresh(struct rolegate_client *client, const char *id, struct rolegate_error *error)
 {
-	struct call call = {.method = "POST", .reply_ms = REPLY_MS};
+	const struct call call = {.method = "POST", .reply_ms = REPLY_MS};
 
 	return call_container(client, &call, id, "/refresh", NULL, error);
 }
@@ -249,7 +250,7 @@ int rolegate_refresh(struct rolegate_client *client, const char *id, struct role
 int rolegate_show(struct rolegate_client *client, const char *id, struct rolegate_reply *ret,
 		  struct rolegate_error *error)
 {
-	struct call call = {.method = "GET", .reply_ms = REPLY_MS};
+	const struct call call = {.method = "GET", .reply_ms = REPLY_MS};
 
 	return call_container(client, &call, id, "", ret, error);
 }

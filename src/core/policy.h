@@ -20,6 +20,6 @@ int policy_decide(const struct policy *policy, const struct policy_question *que
 /* policy_glob(pattern, text): whole-string match; '*' any run, '?' one byte; no escapes. */
 bool policy_glob(const char *pattern, const char *text);
 
-/* policy_glob_arn(pattern, arn): field by field, so that no '*' reaches over a ':' into the account;
- * the account field (the fifth) must be equal. The sixth field takes the rest. */
+/* policy_glob_arn(pattern, arn): field by field, so that no '*' reaches over a ':' into the
+ * account; the account field (the fifth) must be equal. The sixth field takes the rest. */
 bool policy_glob_arn(const char *pattern, const char *arn);

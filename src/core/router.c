@@ -88,7 +88,8 @@ static bool is_metadata_address(const char *text, size_t len)
 
 static bool is_port_80(const char *text, size_t len)
 {
-	return len == 0 || (len == 1 && text[0] == ':') || (len == 3 && memcmp(text, ":80", 3) == 0);
+	return len == 0 || (len == 1 && text[0] == ':') ||
+	       (len == 3 && memcmp(text, ":80", 3) == 0);
 }
 
 /* DNS rebinding ends here: a browser or SDK tricked into asking evil.example sends that as Host.
@@ -279,8 +280,8 @@ static struct http_response answer(struct router *router, struct container *c,
 	if (r < 0)
 		response = http_response_not_found();
 	else if (!rest)
-		response = text_response(HTTP_TYPE_TEXT, metadata_versions,
-					 strlen(metadata_versions));
+		response =
+			text_response(HTTP_TYPE_TEXT, metadata_versions, strlen(metadata_versions));
 	else
 		response = version_known ? answer_path(router, c, rest, now_ms)
 					 : http_response_not_found();

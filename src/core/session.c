@@ -7,7 +7,8 @@
 /* Retry after transient failures: full jitter over a window that doubles from 1 s to 60 s. */
 #define RETRY_WINDOW_MIN_MS 1000
 #define RETRY_WINDOW_MAX_MS 60000
-/* And after fatal ones, over 15 s to 5 min: they need a person, but should heal without one more. */
+/* And after fatal ones, over 15 s to 5 min: they need a person, but should heal without one more.
+ */
 #define DENIED_WINDOW_MIN_MS 15000
 #define DENIED_WINDOW_MAX_MS 300000
 /* Full jitter may draw 0; a retry at once would be no backoff. */

@@ -25,8 +25,8 @@ void session_pool_init(struct session_pool *pool, unsigned max_in_flight, unsign
 		       int64_t now_ms);
 void session_pool_deinit(struct session_pool *pool);
 
-/* session_pool_acquire(pool, request, role_arn, now_ms): the session with this request, made if there
- * is none; one reference. NULL: out of memory. */
+/* session_pool_acquire(pool, request, role_arn, now_ms): the session with this request, made if
+ * there is none; one reference. NULL: out of memory. */
 struct session *session_pool_acquire(struct session_pool *pool, const char *request,
 				     const char *role_arn, int64_t now_ms);
 
@@ -34,8 +34,8 @@ struct session *session_pool_acquire(struct session_pool *pool, const char *requ
  * credentials), unless a call is out: session_pool_finished() frees it then. */
 void session_pool_release(struct session_pool *pool, struct session *s);
 
-/* session_pool_next(pool, now_ms, ret_wait_ms): a session to call STS for now (marked as started), or
- * NULL with the time until there may be one (-1: not before something else happens). */
+/* session_pool_next(pool, now_ms, ret_wait_ms): a session to call STS for now (marked as started),
+ * or NULL with the time until there may be one (-1: not before something else happens). */
 struct session *session_pool_next(struct session_pool *pool, int64_t now_ms, int64_t *ret_wait_ms);
 
 /* session_pool_finished(pool, s, result, …): a call came back. Returns the session, or NULL if it

@@ -23,7 +23,8 @@ enum connection_state {
 	CONNECTION_IDLE,     /* between requests */
 	CONNECTION_READING,  /* part of a request is here */
 	CONNECTION_WRITING,  /* the peer is slow to take its answer; nothing is read meanwhile */
-	CONNECTION_DRAINING, /* answered and shut down; reading only so that the answer is not reset */
+	CONNECTION_DRAINING, /* answered and shut down; reading only so that the answer is not reset
+			      */
 };
 
 struct connection {
@@ -34,7 +35,8 @@ struct connection {
 	int fd;
 	bool ipv6;
 	bool close_after_write;
-	bool drain_after_write; /* there may be unread input: closing at once would reset the answer */
+	bool drain_after_write; /* there may be unread input: closing at once would reset the answer
+				 */
 	enum connection_state state;
 	int64_t deadline_ms;
 	struct buf in;	/* the part of a request that has come */
@@ -53,8 +55,9 @@ struct connection {
 struct frontend {
 	struct event_base *base;
 	struct router router;
-	struct event *timer; /* the next deadline of any connection; not armed without connections */
-	int64_t timer_ms;    /* what it is armed for; INT64_MAX: not armed */
+	struct event
+		*timer;	  /* the next deadline of any connection; not armed without connections */
+	int64_t timer_ms; /* what it is armed for; INT64_MAX: not armed */
 	struct connection_list waiting[N_CONNECTION_STATES];
 	char read[HTTP_HEAD_MAX + FRONTEND_READ_SIZE];
 	struct buf out;

@@ -24,9 +24,9 @@ struct control_peer {
 /* The handler must answer every request once, now or later, with control_reply(). */
 typedef void control_handler(struct control_request *request, void *data);
 
-/* control_server_listen(path, group, ret_fd, diag): bind the socket (replacing a stale one) with mode
- * 0660 and the group, if it exists. Apart from _new, so that it can happen before privileges are
- * given up. */
+/* control_server_listen(path, group, ret_fd, diag): bind the socket (replacing a stale one) with
+ * mode 0660 and the group, if it exists. Apart from _new, so that it can happen before privileges
+ * are given up. */
 int control_server_listen(const char *path, const char *group, int *ret_fd, struct diag *diag);
 
 /* control_server_new(base, fd, group, handler, data, ret): serve the listening socket `fd`, which
@@ -44,5 +44,6 @@ struct control_peer control_request_peer(const struct control_request *request);
  * the request is gone; do not answer it. cb NULL takes that back. */
 void control_request_on_gone(struct control_request *request, void (*cb)(void *), void *data);
 
-/* control_reply(request, status, type, body): answer with a body that is copied; `type` NULL: no body. */
+/* control_reply(request, status, type, body): answer with a body that is copied; `type` NULL: no
+ * body. */
 void control_reply(struct control_request *request, int status, const char *type, const char *body);

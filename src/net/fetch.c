@@ -75,8 +75,7 @@ static int to_errno(CURLcode code, const struct fetch *f)
 {
 	if (f->too_large)
 		return -EFBIG;
-	/* libcurl has one code for all timeouts; to a person, a dead name server is another matter.
-	 */
+	/* libcurl has one code for all timeouts; to a person, a dead name server is another. */
 	if (code == CURLE_OPERATION_TIMEDOUT && strncmp(f->error_text, "Resolving", 9) == 0)
 		return -EHOSTUNREACH;
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)

@@ -1,9 +1,9 @@
 /* frontend: the metadata service's connections: accept, read, parse, ask the router, write.
  *
  * The listening socket says which container is asking; nothing the peer sends does. Raw sockets on
- * the event loop: a request that comes in one piece is parsed where it was read, its answer is built
- * in one shared buffer and written at once, so that the common request costs one read, one write and
- * no allocation.
+ * the event loop: a request that comes in one piece is parsed where it was read, its answer is
+ * built in one shared buffer and written at once, so that the common request costs one read, one
+ * write and no allocation.
  *
  * Bounds: FRONTEND_REQUEST_MS to send a request, FRONTEND_IDLE_MS between two, and a number of
  * connections for each container; past it the container's own oldest connection is closed, so that

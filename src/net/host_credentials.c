@@ -23,8 +23,7 @@
 
 #define USABLE_MS (60 * 1000)	     /* credentials with less left are not handed out from here */
 #define REFRESH_MS (10 * 60 * 1000)  /* they are fetched anew when they have less left */
-#define REFRESH_PAUSE_MS (60 * 1000) /* between tries to get newer ones than IMDS has had so far   \
-				      */
+#define REFRESH_PAUSE_MS (60 * 1000) /* between tries, while IMDS has no newer ones */
 #define BACKOFF_MIN_MS 1000	     /* after failures: doubled each time, up to REFRESH_PAUSE_MS */
 
 struct waiter {
@@ -118,8 +117,7 @@ static void plan_refresh(struct host_credentials *h)
 				  ? (c->expiration_s - c->last_updated_s) * 1000
 				  : left_ms;
 	int64_t threshold_ms = life_ms / 2 < REFRESH_MS ? life_ms / 2 : REFRESH_MS;
-	/* IMDS may not have newer ones until 5 minutes before these end: then ask again and again.
-	 */
+	/* IMDS may not have newer ones until 5 minutes before these end: then ask repeatedly. */
 	set_refresh(h, left_ms > threshold_ms
 			       ? left_ms - threshold_ms
 			       : clamp(left_ms / 2, BACKOFF_MIN_MS, REFRESH_PAUSE_MS));

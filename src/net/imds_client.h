@@ -11,8 +11,7 @@
 struct imds_client;
 struct imds_call;
 
-/* `loop` and `config` must outlive the object; imds_endpoint is read for each request. 0 or -errno.
- */
+/* `loop` and `config` must outlive it; imds_endpoint is read at each request. 0 or -errno. */
 int imds_client_new(struct fetch_loop *loop, const struct config *config, struct imds_client **ret);
 /* No call may be under way; NULL is fine. Returns NULL. */
 struct imds_client *imds_client_free(struct imds_client *client);

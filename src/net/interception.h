@@ -1,9 +1,9 @@
-/* interception: keeps what rolegate-netd holds and what the registry says the same: listeners in each
- * container's netns, served through its door.
+/* interception: keeps what rolegate-netd holds and what the registry says the same: listeners in
+ * each container's netns, served through its door.
  *
  * After either daemon restarts, netd's list is compared with the registry: what both know is taken
- * over, what only netd knows is taken down, what only we hold is handed to netd again (ADOPT), what is
- * missing is attached anew.
+ * over, what only netd knows is taken down, what only we hold is handed to netd again (ADOPT), what
+ * is missing is attached anew.
  */
 #pragma once
 
@@ -41,12 +41,14 @@ struct interception *interception_free(struct interception *i);
 
 bool interception_ready(const struct interception *i);
 
-/* interception_raise(i, c): attach a container in phase ATTACHING; now, or when netd can be reached. */
+/* interception_raise(i, c): attach a container in phase ATTACHING; now, or when netd can be
+ * reached. */
 void interception_raise(struct interception *i, struct container *c);
 
-/* interception_lower(i, c): the container is in phase DETACHING: shut its door at once, have netd take
- * down the rest; `lowered` runs later, never before this has returned. */
+/* interception_lower(i, c): the container is in phase DETACHING: shut its door at once, have netd
+ * take down the rest; `lowered` runs later, never before this has returned. */
 void interception_lower(struct interception *i, struct container *c);
 
-/* interception_forget(i, c): the container is about to be freed: shut its door, expect nothing more. */
+/* interception_forget(i, c): the container is about to be freed: shut its door, expect nothing
+ * more. */
 void interception_forget(struct interception *i, struct container *c);

@@ -33,8 +33,8 @@ static void log_outcome(const struct session *s, const struct sts_result *result
 			  "assumed %s: access key %s, STS request %s", s->role_arn,
 			  result->credentials->access_key_id, result->request_id);
 	else
-		log_warning(NULL, "cannot assume %s: %s: %s%s%s; trying again in %lld s", s->role_arn,
-			    result->code, result->message,
+		log_warning(NULL, "cannot assume %s: %s: %s%s%s; trying again in %lld s",
+			    s->role_arn, result->code, result->message,
 			    result->request_id[0] ? "; STS request " : "", result->request_id,
 			    (long long)(s->next_ms - clock_now_ms() + 999) / 1000);
 }

@@ -12,9 +12,9 @@
 
 struct netd_client;
 
-/* An answer. `error` is 0 or a negative errno; `text` says what is wrong, `field` is "netns" when the
- * caller's netns is at fault. The fds in a successful ATTACH are the callback's. Runs once, never
- * before the call that asked for it has returned. */
+/* An answer. `error` is 0 or a negative errno; `text` says what is wrong, `field` is "netns" when
+ * the caller's netns is at fault. The fds in a successful ATTACH are the callback's. Runs once,
+ * never before the call that asked for it has returned. */
 struct netd_answer {
 	int error;
 	const char *field, *text;
@@ -52,6 +52,6 @@ int netd_client_adopt(struct netd_client *client, const char *id, const int *fds
 		      netd_client_cb *cb, void *data);
 int netd_client_detach(struct netd_client *client, const char *id, netd_client_cb *cb, void *data);
 
-/* netd_client_forget(client, data): the callbacks of requests made with this `data` will not run. An
- * ATTACH that still succeeds is then detached again. */
+/* netd_client_forget(client, data): the callbacks of requests made with this `data` will not run.
+ * An ATTACH that still succeeds is then detached again. */
 void netd_client_forget(struct netd_client *client, void *data);

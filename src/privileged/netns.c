@@ -42,7 +42,9 @@ int netns_hosts_init(struct netns_hosts *ret, struct diag *diag)
 
 bool netns_is_host(const struct netns_hosts *hosts, const struct netns_id *id)
 {
-	return netns_id_equal(id, &hosts->own) || netns_id_equal(id, &hosts->init);
+	/* Below the first inode that is given out (0xf0000000), so no other can have it. */
+	return netns_id_equal(id, &hosts->own) || netns_id_equal(id, &hosts->init) ||
+	       id->ino == NETNS_INITIAL_INODE;
 }
 
 /* Look at what O_PATH opened, then open it for real, by the descriptor: a path can change. */

@@ -17,11 +17,14 @@ static inline bool netns_id_equal(const struct netns_id *a, const struct netns_i
 	return a->dev == b->dev && a->ino == b->ino;
 }
 
-/* The netns that must never be touched by a container's request. */
+/* The netns that must never be touched by a container's request: besides these two, the one that
+ * the kernel booted with, which newer kernels always give the same inode. */
 struct netns_hosts {
 	struct netns_id own;  /* that of this process at start */
 	struct netns_id init; /* that of pid 1; the same as `own` if it cannot be seen */
 };
+
+#define NETNS_INITIAL_INODE UINT64_C(0xeffffff9) /* NET_NS_INIT_INO since Linux 6.18 */
 
 int netns_hosts_init(struct netns_hosts *ret, struct diag *diag);
 bool netns_is_host(const struct netns_hosts *hosts, const struct netns_id *id);

@@ -15,7 +15,7 @@
 #define ATTACHMENTS_MAX 8192
 
 struct attachment {
-	char id[NETD_ID_SIZE];
+	char id[CONTAINER_ID_SIZE];
 	struct netns_id netns;
 	int listeners[NETD_LISTENERS_MAX]; /* owned */
 	size_t n_listeners;

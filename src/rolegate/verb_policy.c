@@ -37,17 +37,18 @@ static int parse_labels(const struct cli *cli, const struct options *options, st
 {
 	ret->list = calloc(options->n_values + 1, sizeof(*ret->list));
 	for (size_t i = 0; ret->list && i < options->n_values; i++) {
+		const char *text = options->values[i].value;
+		const char *equals = strchr(text, '=');
 		if (strcmp(options->values[i].spec->name, "label") != 0)
 			continue;
-		char *key = strdup(options->values[i].value);
-		char *equals = key ? strchr(key, '=') : NULL;
-		if (!equals || equals == key) {
-			free(key);
-			return cli_usage(cli, "--label must be KEY=VALUE, not \"%s\"",
-					 options->values[i].value);
-		}
-		*equals = '\0';
-		ret->list[ret->n++] = (struct policy_label){.key = key, .value = equals + 1};
+		if (!equals || equals == text)
+			return cli_usage(cli, "--label must be KEY=VALUE, not \"%s\"", text);
+		char *key = strdup(text);
+		if (!key)
+			return CLI_FAILED;
+		char *value = key + (equals - text);
+		*value++ = '\0';
+		ret->list[ret->n++] = (struct policy_label){.key = key, .value = value};
 	}
 	return ret->list ? CLI_DONE : CLI_FAILED;
 }

@@ -190,11 +190,11 @@ static void handle_container(struct control_request *request, struct control_api
 	const char *method = control_request_method(request);
 	const char *slash = strchr(rest, '/');
 	size_t len = slash ? (size_t)(slash - rest) : strlen(rest);
-	char id[REGISTRATION_ID_SIZE + 1];
+	char id[CONTAINER_ID_SIZE + 1];
 	struct diag diag = {0};
 
 	snprintf(id, sizeof(id), "%.*s", len < sizeof(id) ? (int)len : (int)sizeof(id) - 1, rest);
-	if (registration_id_check(id) < 0) {
+	if (container_id_check(id) < 0) {
 		diag_set(&diag, "id", "must be [A-Za-z0-9][A-Za-z0-9_.-]{0,127}");
 		reply_error(request, 422, "invalid", &diag);
 	} else if (slash && strcmp(slash, "/refresh") == 0) {

@@ -6,8 +6,8 @@
 
 struct daemon;
 
-/* daemon_new(config_path, config, ret, diag): open what needs root, give privileges up, make every part.
- * Takes `config` over on success. */
+/* daemon_new(config_path, config, ret, diag): open what needs root, give privileges up, make every
+ * part. Takes `config` over on success. */
 int daemon_new(const char *config_path, struct config *config, struct daemon **ret,
 	       struct diag *diag);
 struct daemon *daemon_free(struct daemon *d);

@@ -21,8 +21,8 @@
 struct registrar;
 struct registrar_wait; /* someone who waits for a registration or its end */
 
-/* How a call ended: the HTTP status of DESIGN section 6; for errors, a code and a diag. `container` is
- * set for 200 and 201. Runs once. */
+/* How a call ended: the HTTP status of DESIGN section 6; for errors, a code and a diag. `container`
+ * is set for 200 and 201. Runs once. */
 struct registrar_outcome {
 	int status;
 	const char *code;
@@ -42,8 +42,8 @@ struct registrar_deps {
 };
 
 int registrar_new(const struct registrar_deps *deps, struct registrar **ret);
-/* registrar_free(r): shuts every door here, but leaves netd's rules and listeners as they are: the next
- * rolegated takes them over. */
+/* registrar_free(r): shuts every door here, but leaves netd's rules and listeners as they are: the
+ * next rolegated takes them over. */
 struct registrar *registrar_free(struct registrar *r);
 
 void registrar_set_issuer(struct registrar *r, struct issuer *issuer);
@@ -54,8 +54,8 @@ void registrar_set_policy(struct registrar *r, struct policy *policy);
 /* registrar_restore(r): take up the stored containers. Once, at start. */
 void registrar_restore(struct registrar *r);
 
-/* registrar_register(r, id, body, len, cb, data): cb may run before this returns; if it has not, the
- * returned wait can be cancelled (the registration goes on). NULL otherwise. */
+/* registrar_register(r, id, body, len, cb, data): cb may run before this returns; if it has not,
+ * the returned wait can be cancelled (the registration goes on). NULL otherwise. */
 struct registrar_wait *registrar_register(struct registrar *r, const char *id, const char *body,
 					  size_t len, registrar_cb *cb, void *data);
 

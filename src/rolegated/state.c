@@ -106,7 +106,7 @@ int state_save(const struct state *state, const struct container *c)
 		.netns_ino = c->netns_ino,
 		.pid_started = c->pid_started,
 	};
-	char name[REGISTRATION_ID_SIZE + sizeof(SUFFIX)];
+	char name[CONTAINER_ID_SIZE + sizeof(SUFFIX)];
 
 	for (size_t i = 0; i < TOKEN_INSTANCE_SIZE; i++)
 		snprintf(s.instance + 2 * i, 3, "%02x", c->instance[i]);
@@ -119,7 +119,7 @@ int state_save(const struct state *state, const struct container *c)
 
 int state_drop(const struct state *state, const char *id)
 {
-	char name[REGISTRATION_ID_SIZE + sizeof(SUFFIX)];
+	char name[CONTAINER_ID_SIZE + sizeof(SUFFIX)];
 	int r = name_of(id, name, sizeof(name));
 
 	if (r < 0)

@@ -1,5 +1,5 @@
-/* state: what survives a restart, in [state] dir: the token key and one file a container. Nothing in
- * it is secret but the key (0600). DESIGN section 8.
+/* state: what survives a restart, in [state] dir: the token key and one file a container. Nothing
+ *in it is secret but the key (0600). DESIGN section 8.
  *
  *	DIR/token.key              32 random bytes
  *	DIR/containers/ID.json     one registration
@@ -25,12 +25,13 @@ int state_chown(const struct state *state, uid_t uid, gid_t gid);
 int state_token_key(const struct state *state, uint8_t ret[static TOKEN_KEY_SIZE],
 		    struct diag *diag);
 
-/* state_save(state, c) writes the container's file; state_drop(state, id) removes it. 0 or -errno. */
+/* state_save(state, c) writes the container's file; state_drop(state, id) removes it. 0 or -errno.
+ */
 int state_save(const struct state *state, const struct container *c);
 int state_drop(const struct state *state, const char *id);
 
-/* state_load(state, cb, data): call cb for every stored container. A file that cannot be understood is
- * logged and set aside as ID.json.bad, so that nothing is lost and nothing blocks the start. */
+/* state_load(state, cb, data): call cb for every stored container. A file that cannot be understood
+ * is logged and set aside as ID.json.bad, so that nothing is lost and nothing blocks the start. */
 typedef void state_cb(const struct container_state *stored,
 		      const uint8_t instance[static TOKEN_INSTANCE_SIZE], void *data);
 void state_load(const struct state *state, state_cb *cb, void *data);

@@ -1,8 +1,8 @@
 /* waits: who waits for a registration to be ready, or for a container to be gone.
  *
- * A registration is ready when interception stands and credentials are cached. A role that STS denies
- * ends the wait at once: waiting longer would not help. Both, like running out of time, are 504: the
- * container stays registered and goes on trying, so that it heals by itself.
+ * A registration is ready when interception stands and credentials are cached. A role that STS
+ * denies ends the wait at once: waiting longer would not help. Both, like running out of time, are
+ * 504: the container stays registered and goes on trying, so that it heals by itself.
  */
 #pragma once
 
@@ -24,8 +24,8 @@ struct waits {
 void waits_init(struct waits *waits, struct event_base *base);
 void waits_deinit(struct waits *waits);
 
-/* waits_add(waits, c, created, wait_s, cb, data): wait until `c` is ready. If it is, or if there is no
- * memory, cb runs at once and NULL is returned. */
+/* waits_add(waits, c, created, wait_s, cb, data): wait until `c` is ready. If it is, or if there is
+ * no memory, cb runs at once and NULL is returned. */
 struct registrar_wait *waits_add(struct waits *waits, struct container *c, bool created,
 				 int64_t wait_s, registrar_cb *cb, void *data);
 /* waits_add_departure(waits, c, cb, data): wait until `c` is gone. */
@@ -33,8 +33,8 @@ struct registrar_wait *waits_add_departure(struct waits *waits, struct container
 					   registrar_cb *cb, void *data);
 void waits_cancel(struct registrar_wait *wait);
 
-/* waits_finish(waits, c, status, code, diag): answer those who wait for `c`; with status 204 those who
- * wait for its departure, else those who wait for its readiness. */
+/* waits_finish(waits, c, status, code, diag): answer those who wait for `c`; with status 204 those
+ * who wait for its departure, else those who wait for its readiness. */
 void waits_finish(struct waits *waits, struct container *c, int status, const char *code,
 		  const struct diag *diag);
 /* waits_orphan(waits, c): `c` is about to be freed: whoever still waits is told it is gone. */

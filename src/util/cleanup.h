@@ -11,7 +11,7 @@
 
 /* Take the pointer out of a variable, leaving NULL behind: ownership moves to the caller. */
 #define TAKE(ptr)                                                                                  \
-	__extension__({                                                                                         \
+	__extension__({                                                                            \
 		__typeof__(ptr) take_tmp_ = (ptr);                                                 \
 		(ptr) = NULL;                                                                      \
 		take_tmp_;                                                                         \

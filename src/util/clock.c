@@ -95,9 +95,9 @@ void clock_format_http_date(int64_t t, char out[static CLOCK_HTTP_DATE_SIZE])
 
 	if (!gmtime_r(&tt, &tm) || tm.tm_year + 1900 > 9999 || tm.tm_year + 1900 < 0)
 		memset(&tm, 0, sizeof(tm));
-	snprintf(text, sizeof(text), "%s, %02d %s %04d %02d:%02d:%02d GMT", day_names[tm.tm_wday % 7],
-		 tm.tm_mday, month_names[tm.tm_mon % 12], tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
-		 tm.tm_sec);
+	snprintf(text, sizeof(text), "%s, %02d %s %04d %02d:%02d:%02d GMT",
+		 day_names[tm.tm_wday % 7], tm.tm_mday, month_names[tm.tm_mon % 12],
+		 tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 	memcpy(out, text, CLOCK_HTTP_DATE_SIZE - 1);
 	out[CLOCK_HTTP_DATE_SIZE - 1] = '\0';
 }

@@ -18,8 +18,8 @@ int64_t clock_wall_s(void);
 /* clock_format_iso8601(t, out): "YYYY-MM-DDTHH:MM:SSZ" of `t` seconds since the epoch. */
 void clock_format_iso8601(int64_t t, char out[static CLOCK_ISO8601_SIZE]);
 
-/* clock_parse_iso8601(text, ret): parse what STS and its look-alikes write: "Z" or a numeric offset,
- * with or without a fraction (dropped). 0 or -EINVAL. */
+/* clock_parse_iso8601(text, ret): parse what STS and its look-alikes write: "Z" or a numeric
+ * offset, with or without a fraction (dropped). 0 or -EINVAL. */
 int clock_parse_iso8601(const char *text, int64_t *ret);
 
 #define CLOCK_HTTP_DATE_SIZE sizeof("Tue, 24 Nov 2026 21:00:00 GMT")

@@ -1,5 +1,5 @@
-/* notify: telling a service manager how we are, by sd_notify's protocol (man sd_notify(3)): a datagram
- * to $NOTIFY_SOCKET. Does nothing where there is none.
+/* notify: telling a service manager how we are, by sd_notify's protocol (man sd_notify(3)): a
+ * datagram to $NOTIFY_SOCKET. Does nothing where there is none.
  */
 #pragma once
 

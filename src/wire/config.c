@@ -15,19 +15,19 @@
 #define CONFIG_SIZE_MAX (256 * 1024)
 
 enum type {
-	STRING,	    /* any non-empty text */
-	PATH,	    /* absolute path */
-	URL,	    /* http:// or https:// */
-	LIST,	    /* text that may continue on indented lines */
-	NUMBER,	    /* int64_t within min..max */
-	BOOLEAN,    /* yes/no */
-	TOKENS,	    /* required | optional */
-	BASE,	    /* imds | environment | file:PATH[#PROFILE] */
-	NOT_READY,  /* fail | start */
-	LEVEL,	    /* error | warning | info | debug */
-	FORMAT,	    /* text | json */
-	AUDIT,	    /* absolute path | journal */
-	SOCKET,	    /* absolute path that fits a sockaddr_un */
+	STRING,	   /* any non-empty text */
+	PATH,	   /* absolute path */
+	URL,	   /* http:// or https:// */
+	LIST,	   /* text that may continue on indented lines */
+	NUMBER,	   /* int64_t within min..max */
+	BOOLEAN,   /* yes/no */
+	TOKENS,	   /* required | optional */
+	BASE,	   /* imds | environment | file:PATH[#PROFILE] */
+	NOT_READY, /* fail | start */
+	LEVEL,	   /* error | warning | info | debug */
+	FORMAT,	   /* text | json */
+	AUDIT,	   /* absolute path | journal */
+	SOCKET,	   /* absolute path that fits a sockaddr_un */
 };
 
 struct key {
@@ -255,8 +255,8 @@ static int handle_line(void *user, const char *section, const char *name, const 
 	}
 	parse->error = section_known
 			       ? diag_fail(EINVAL, parse->diag, name, "is no key of [%s]", section)
-			       : diag_fail(EINVAL, parse->diag, name, "is in [%s], which is no section",
-					   section);
+			       : diag_fail(EINVAL, parse->diag, name,
+					   "is in [%s], which is no section", section);
 	return 0;
 }
 

@@ -7,8 +7,8 @@
 #include "util/clock.h"
 
 /* The keys of the role map that the registration gives, in this order. */
-static const char *const registration_keys[] = {"role_arn", "session_name", "netns", "pid", "image",
-						"labels"};
+static const char *const registration_keys[] = {"role_arn", "session_name", "netns",
+						"pid",	    "image",	    "labels"};
 
 static void put_json(json_t *json, size_t flags, struct buf *out)
 {
@@ -115,8 +115,8 @@ int container_state_parse(const char *text, size_t len, struct container_state *
 				 STATE_VERSION);
 	}
 	if (r == 0)
-		r = json_unpack_ex(json, &error, 0, "{s:s, s:s, s:I, s:I, s:I, s:I, s:o}", "id", &id,
-				   "instance", &instance, "registered_at_s", &registered_at_s,
+		r = json_unpack_ex(json, &error, 0, "{s:s, s:s, s:I, s:I, s:I, s:I, s:o}", "id",
+				   &id, "instance", &instance, "registered_at_s", &registered_at_s,
 				   "netns_dev", &netns_dev, "netns_ino", &netns_ino, "pid_started",
 				   &pid_started, "registration", &registration);
 	if (r < 0 || strlen(instance) != STATE_INSTANCE_HEX_SIZE - 1) {

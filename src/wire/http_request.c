@@ -22,8 +22,8 @@ bool http_slice_equals_nocase(struct http_slice s, const char *text)
 	return s.at && s.len == strlen(text) && strncasecmp(s.at, text, s.len) == 0;
 }
 
-/* The end of the head: the first empty line, whatever its line ends look like; the strict parse then
- * refuses any that is not CRLF. Returns its length or 0. */
+/* The end of the head: the first empty line, whatever its line ends look like; the strict parse
+ * then refuses any that is not CRLF. Returns its length or 0. */
 static size_t find_head_end(const char *data, size_t len, size_t from)
 {
 	size_t i = from > 3 ? from - 3 : 0;
@@ -248,8 +248,7 @@ static int parse_header_line(const char *line, size_t len, struct head *head)
 	}
 	while (value.len > 0 && (value.at[0] == ' ' || value.at[0] == '\t'))
 		value.at++, value.len--;
-	while (value.len > 0 &&
-	       (value.at[value.len - 1] == ' ' || value.at[value.len - 1] == '\t'))
+	while (value.len > 0 && (value.at[value.len - 1] == ' ' || value.at[value.len - 1] == '\t'))
 		value.len--;
 	return take_header(head, name, value);
 }

@@ -34,7 +34,7 @@ struct http_slice {
 
 struct http_request {
 	enum http_method method;
-	unsigned minor; /* HTTP/1.minor: 0 or 1 */
+	unsigned minor;		     /* HTTP/1.minor: 0 or 1 */
 	struct http_slice target;    /* the origin-form: path and query, begins with '/' */
 	struct http_slice authority; /* of an absolute-form target: counts as Host */
 	struct http_slice host;
@@ -43,9 +43,9 @@ struct http_request {
 	struct http_slice authorization;
 	uint64_t content_length; /* 0 when absent */
 	bool chunked;
-	bool keep_alive;      /* what the client asks for, by version and Connection */
+	bool keep_alive; /* what the client asks for, by version and Connection */
 	bool expect_continue;
-	bool forwarded;	      /* X-Forwarded-For is there, even empty */
+	bool forwarded; /* X-Forwarded-For is there, even empty */
 	bool token_repeated, ttl_repeated, authorization_repeated;
 	size_t head_len; /* bytes of the head, its empty line included */
 };
@@ -56,16 +56,16 @@ enum http_parse {
 	HTTP_PARSE_BAD,	    /* answer with *ret_status and close */
 };
 
-/* http_request_parse(data, len, from, ret, ret_status): parse the head at `data`. `from` is how many
- * of the bytes an earlier call has already seen (0 at first), so that a slow sender does not make
- * us search the same bytes again and again. ret_status is set for HTTP_PARSE_BAD: 400, 417, 431,
- * 414, 501 or 505. */
+/* http_request_parse(data, len, from, ret, ret_status): parse the head at `data`. `from` is how
+ * many of the bytes an earlier call has already seen (0 at first), so that a slow sender does not
+ * make us search the same bytes again and again. ret_status is set for HTTP_PARSE_BAD: 400, 417,
+ * 431, 414, 501 or 505. */
 enum http_parse http_request_parse(const char *data, size_t len, size_t from,
 				   struct http_request *ret, int *ret_status);
 
-/* http_empty_body_parse(data, len, ret_len, ret_status): after the head of a chunked request: accept
- * a chunked body of no content (no extensions, no trailers) and nothing else; a request to the
- * metadata service has no body. 413 for content, 400 for what is malformed. */
+/* http_empty_body_parse(data, len, ret_len, ret_status): after the head of a chunked request:
+ * accept a chunked body of no content (no extensions, no trailers) and nothing else; a request to
+ * the metadata service has no body. 413 for content, 400 for what is malformed. */
 enum http_parse http_empty_body_parse(const char *data, size_t len, size_t *ret_len,
 				      int *ret_status);
 

@@ -38,11 +38,11 @@ static const struct status statuses[] = {
 	{429, "HTTP/1.1 429 Too Many Requests\r\n", PAGE("429 - Too Many Requests")},
 	{431, "HTTP/1.1 431 Request Header Fields Too Large\r\n",
 	 PAGE("431 - Request Header Fields Too Large")},
-	{500, "HTTP/1.1 500 Internal Server Error\r\n", PAGE("500 - Internal Server Error")},
 	{501, "HTTP/1.1 501 Not Implemented\r\n", PAGE("501 - Not Implemented")},
 	{503, "HTTP/1.1 503 Service Unavailable\r\n", PAGE("503 - Service Unavailable")},
 	{505, "HTTP/1.1 505 HTTP Version Not Supported\r\n",
 	 PAGE("505 - HTTP Version Not Supported")},
+	{500, "HTTP/1.1 500 Internal Server Error\r\n", PAGE("500 - Internal Server Error")},
 };
 
 static const struct status *find_status(int code)
@@ -52,7 +52,7 @@ static const struct status *find_status(int code)
 	for (size_t i = 0; i < n; i++)
 		if (statuses[i].code == code)
 			return &statuses[i];
-	return find_status(500);
+	return &statuses[n - 1]; /* a status without a row is our own mistake: 500 */
 }
 
 /* Room for every header at its longest; the content type and Allow are ours and short. */

@@ -12,12 +12,12 @@ struct http_response {
 	const char *content_type; /* NULL: no Content-Type */
 	const char *body;	  /* not owned; must stay valid until printed */
 	size_t body_len;
-	const char *allow;    /* Allow header, or NULL */
-	int64_t token_ttl_s;  /* X-aws-ec2-metadata-token-ttl-seconds; -1: none */
-	int64_t modified_s;   /* Last-Modified; 0: none */
+	const char *allow;	/* Allow header, or NULL */
+	int64_t token_ttl_s;	/* X-aws-ec2-metadata-token-ttl-seconds; -1: none */
+	int64_t modified_s;	/* Last-Modified; 0: none */
 	unsigned retry_after_s; /* 0: none */
-	bool head;	 /* headers only: the answer to HEAD */
-	bool close;	 /* say Connection: close */
+	bool head;		/* headers only: the answer to HEAD */
+	bool close;		/* say Connection: close */
 	bool keep_alive; /* say Connection: keep-alive (an HTTP/1.0 client that asked for it) */
 };
 

@@ -21,8 +21,8 @@ struct metadata_path {
  * backslash or slash hidden by one; -ENAMETOOLONG (404): longer than anything served. */
 int metadata_path_parse(const char *target, size_t len, struct metadata_path *ret);
 
-/* metadata_path_rest(path, ret_version_known): what follows the version segment ("meta-data/iam"), or
- * NULL if the path has no version segment, i.e. is the root. ret_version_known tells whether the
+/* metadata_path_rest(path, ret_version_known): what follows the version segment ("meta-data/iam"),
+ * or NULL if the path has no version segment, i.e. is the root. ret_version_known tells whether the
  * first segment is a version that EC2 serves; ret_latest whether it is "latest". */
 const char *metadata_path_rest(const struct metadata_path *path, bool *ret_version_known,
 			       bool *ret_latest);

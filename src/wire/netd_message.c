@@ -33,22 +33,6 @@ static int check_string(const char *s, size_t size, const char *what, struct dia
 	return 0;
 }
 
-int netd_id_check(const char *id)
-{
-	size_t len = strlen(id);
-
-	if (len == 0 || len >= NETD_ID_SIZE)
-		return -EINVAL;
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)id[i];
-		bool alphanumeric =
-			(c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-		if (!alphanumeric && (i == 0 || !strchr("_.-", c)))
-			return -EINVAL;
-	}
-	return 0;
-}
-
 static int check_envelope(uint32_t version, uint32_t verb, uint64_t serial, struct diag *diag)
 {
 	if (version != NETD_PROTOCOL_VERSION)
@@ -70,10 +54,10 @@ static int check_members(const struct netd_request *request, struct diag *diag)
 		      request->verb == NETD_DETACH;
 	bool has_place = request->verb == NETD_ATTACH || request->verb == NETD_ADOPT;
 
-	if (has_id && netd_id_check(request->id) < 0)
+	if (has_id && container_id_check(request->id) < 0)
 		return diag_fail(EPROTO, diag, "id",
 				 "id is not [A-Za-z0-9][A-Za-z0-9_.-]{0,%d}: \"%s\"",
-				 NETD_ID_SIZE - 2, request->id);
+				 CONTAINER_ID_SIZE - 2, request->id);
 	if (!has_id && request->id[0])
 		return diag_fail(EPROTO, diag, "id", "verb %u has no id", request->verb);
 	if (!has_place && (request->path[0] || request->port || request->mode))
@@ -137,7 +121,7 @@ int netd_reply_check(const void *data, size_t len, struct netd_reply *ret, struc
 	r = check_string(reply.id, sizeof(reply.id), "id", diag);
 	if (r < 0)
 		return r;
-	if (reply.id[0] && netd_id_check(reply.id) < 0)
+	if (reply.id[0] && container_id_check(reply.id) < 0)
 		return diag_fail(EPROTO, diag, "id", "a reply with id \"%s\"", reply.id);
 	r = check_string(reply.field, sizeof(reply.field), "field", diag);
 	if (r < 0)

@@ -35,9 +35,9 @@
 #include <stdint.h>
 
 #include "util/diag.h"
+#include "wire/container_id.h"
 
 #define NETD_PROTOCOL_VERSION 1
-#define NETD_ID_SIZE 129
 #define NETD_PATH_SIZE 512
 #define NETD_LISTENERS_MAX 2 /* 127.0.0.1 and [::1] */
 #define NETD_ERRNO_MAX 4095
@@ -64,7 +64,7 @@ struct netd_request {
 	uint32_t mode;	 /* enum netd_mode */
 	uint16_t port;	 /* ATTACH, ADOPT: 0, or the port rolegated expects, which must be netd's */
 	uint16_t pad;
-	char id[NETD_ID_SIZE];	   /* container id: ATTACH, ADOPT, DETACH */
+	char id[CONTAINER_ID_SIZE];	   /* container id: ATTACH, ADOPT, DETACH */
 	char path[NETD_PATH_SIZE]; /* netns path, absolute: ATTACH; ADOPT: the same, or "" */
 	char unused[7];
 };
@@ -79,14 +79,11 @@ struct netd_reply {
 			 * IPv6 exists. Their close-on-exec flag is the receiver's business */
 	uint64_t netns_dev;
 	uint64_t netns_ino;
-	char id[NETD_ID_SIZE];
+	char id[CONTAINER_ID_SIZE];
 	char field[32]; /* what is at fault: "netns", "id", "port", "mode", "fds", …; else "" */
 	char text[512]; /* what went wrong, one line */
 	char unused[7];
 };
-
-/* The id alphabet of DESIGN section 6: [A-Za-z0-9][A-Za-z0-9_.-]{0,127}. */
-int netd_id_check(const char *id);
 
 /* netd_request_check(data, len, ret, diag): copy and validate one received request.
  * 0 or -EPROTO with `diag` saying what was wrong. */

@@ -1,6 +1,5 @@
 #include "wire/registration.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,18 +11,6 @@
 #define LABEL_VALUE_MAX 256
 #define METADATA_VALUE_MAX 4096
 #define IMAGE_REF_MAX 512
-
-int registration_id_check(const char *id)
-{
-	size_t n = strlen(id);
-
-	if (n == 0 || n >= REGISTRATION_ID_SIZE || !isalnum((unsigned char)id[0]))
-		return -EINVAL;
-	for (size_t i = 0; i < n; i++)
-		if (!isalnum((unsigned char)id[i]) && !strchr("_.-", id[i]))
-			return -EINVAL;
-	return 0;
-}
 
 /* One parse: the struct being filled, the canonical JSON beside it, the diag for errors. */
 struct parse {
@@ -391,7 +378,7 @@ static int fill_in(struct parse *p)
 		return no_memory(p);
 	}
 	if (!r->role.session_name) {
-		char wanted[REGISTRATION_ID_SIZE + sizeof("rolegate-")];
+		char wanted[CONTAINER_ID_SIZE + sizeof("rolegate-")];
 		char name[STS_SESSION_NAME_SIZE];
 		snprintf(wanted, sizeof(wanted), "rolegate-%s", p->id);
 		sts_session_name(wanted, name);
@@ -410,7 +397,8 @@ static int make_canonical(struct parse *p, json_t *body)
 	json_t *value;
 	void *next;
 
-	json_object_foreach_safe (body, next, key, value) {
+	json_object_foreach_safe(body, next, key, value)
+	{
 		if (json_is_null(value) || strcmp(key, "wait_s") == 0 ||
 		    (json_is_string(value) && json_string_length(value) == 0))
 			json_object_del(body, key);
@@ -418,9 +406,9 @@ static int make_canonical(struct parse *p, json_t *body)
 	json_t *defaults = json_pack(
 		"{s:s, s:s, s:I, s:s, s:I, s:s, s:i}", "netns", r->netns, "session_name",
 		r->role.session_name, "duration_s", (json_int_t)r->role.duration_s, "tokens",
-		r->tokens_required ? "required" : "optional", "hop_limit",
-		(json_int_t)r->hop_limit, "intercept",
-		r->intercept == INTERCEPT_BRIDGE ? "bridge" : "netns", "pid", (int)r->pid);
+		r->tokens_required ? "required" : "optional", "hop_limit", (json_int_t)r->hop_limit,
+		"intercept", r->intercept == INTERCEPT_BRIDGE ? "bridge" : "netns", "pid",
+		(int)r->pid);
 	int failed = !defaults || json_object_update(body, defaults) < 0;
 	json_decref(defaults);
 	if (!failed)
@@ -434,7 +422,7 @@ int registration_parse(const char *id, const char *body, size_t len,
 {
 	json_error_t error;
 
-	if (registration_id_check(id) < 0)
+	if (container_id_check(id) < 0)
 		return diag_fail(EINVAL, diag, "id", "must be [A-Za-z0-9][A-Za-z0-9_.-]{0,127}");
 	json_t *json = json_loadb(body, len, JSON_REJECT_DUPLICATES, &error);
 	if (!json)
@@ -494,7 +482,8 @@ const char *registration_difference(const struct registration *a, const struct r
 
 	if (strcmp(a->canonical, b->canonical) == 0)
 		return NULL;
-	json_t *left = json_loads(a->canonical, 0, NULL), *right = json_loads(b->canonical, 0, NULL);
+	json_t *left = json_loads(a->canonical, 0, NULL),
+	       *right = json_loads(b->canonical, 0, NULL);
 	for (size_t i = 0; !different && i < sizeof(fields) / sizeof(fields[0]); i++)
 		if (!json_equal(json_object_get(left, fields[i].name),
 				json_object_get(right, fields[i].name)) &&

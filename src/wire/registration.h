@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "util/diag.h"
+#include "wire/container_id.h"
 #include "wire/policy_document.h"
 #include "wire/sts_message.h"
 
@@ -17,7 +18,6 @@
 #define REGISTRATION_METADATA_MAX 64
 #define REGISTRATION_WAIT_MAX_S 300
 #define REGISTRATION_WAIT_DEFAULT_S 10
-#define REGISTRATION_ID_SIZE 129
 
 enum registration_intercept { INTERCEPT_NETNS, INTERCEPT_BRIDGE };
 
@@ -44,9 +44,6 @@ struct registration_defaults {
 	int64_t duration_s;
 };
 
-/* registration_id_check(id): [A-Za-z0-9][A-Za-z0-9_.-]{0,127}. 0 or -EINVAL. */
-int registration_id_check(const char *id);
-
 /* registration_parse(id, body, len, defaults, ret, diag): 0, -EINVAL with `diag` naming the field,
  * or -ENOMEM. */
 int registration_parse(const char *id, const char *body, size_t len,
@@ -57,6 +54,6 @@ struct registration *registration_free(struct registration *r);
 /* registration_role_name(r): the role's name: what follows the last slash of its ARN. */
 const char *registration_role_name(const struct registration *r);
 
-/* registration_difference(a, b): the first field in which two registrations differ (wait_s aside); NULL
- * if they are the same. */
+/* registration_difference(a, b): the first field in which two registrations differ (wait_s aside);
+ * NULL if they are the same. */
 const char *registration_difference(const struct registration *a, const struct registration *b);

@@ -24,8 +24,7 @@ static const struct rule {
 	const char *message_part;
 	enum sts_class class;
 } rules[] = {
-	/* The clock: "Signature expired: … is now earlier than …", "Signature not yet current: …".
-	 */
+	/* The clock. "Signature expired: … is now earlier than …", or "not yet current". */
 	{"SignatureDoesNotMatch", "Signature expired", STS_SKEW},
 	{"SignatureDoesNotMatch", "not yet current", STS_SKEW},
 	{"RequestTimeTooSkewed", NULL, STS_SKEW},
@@ -75,8 +74,7 @@ static enum sts_class classify(int status, const char *code, const char *message
 		if (strcmp(rules[i].code, code) != 0)
 			continue;
 		if (!rules[i].message_part || strstr(message, rules[i].message_part))
-			/* A server in trouble says odd things: a 5xx never means more than "later".
-			 */
+			/* A server in trouble says odd things: 5xx only means "later". */
 			return status >= 500 && rules[i].class != STS_THROTTLED ? STS_RETRY
 										: rules[i].class;
 	}
@@ -233,9 +231,12 @@ static int parse_xml(struct reader *reader, const char *text, size_t len)
 	XML_SetCharacterDataHandler(reader->parser, on_text);
 	XML_SetStartDoctypeDeclHandler(reader->parser, on_doctype);
 	enum XML_Status status = XML_Parse(reader->parser, text, (int)len, XML_TRUE);
-	if (status != XML_STATUS_OK && !reader->refused)
-		reader->refused = XML_ErrorString(XML_GetErrorCode(reader->parser));
+	enum XML_Error error = XML_GetErrorCode(reader->parser);
 	XML_ParserFree(reader->parser);
+	if (error == XML_ERROR_NO_MEMORY)
+		return -ENOMEM;
+	if (status != XML_STATUS_OK && !reader->refused)
+		reader->refused = XML_ErrorString(error);
 	for (size_t i = 0; i < N_FIELDS; i++)
 		if (!buf_ok(&reader->fields[i]))
 			return -ENOMEM;

@@ -14,7 +14,7 @@ static void check_request(const void *data, size_t size)
 	struct diag diag;
 
 	if (netd_request_check(data, size, &request, &diag) == 0 &&
-	    (request.serial == 0 || strnlen(request.id, sizeof(request.id)) >= NETD_ID_SIZE ||
+	    (request.serial == 0 || strnlen(request.id, sizeof(request.id)) >= CONTAINER_ID_SIZE ||
 	     strnlen(request.path, sizeof(request.path)) >= NETD_PATH_SIZE))
 		abort();
 }

@@ -251,7 +251,13 @@ class Host:
         for container in list(self.containers.values()):
             container.close()
         self.stack.close()
+        logs = "".join(d.text() for d in (self.netd, self.daemon) if pathlib.Path(d.log).exists())
         shutil.rmtree(self.dir, ignore_errors=True)
+        # A sanitizer's or valgrind's finding, or a crash, fails the test whatever it was about.
+        for sign in ("Sanitizer", "runtime error:", "ERROR SUMMARY: ", "Assertion"):
+            found = [line for line in logs.splitlines() if sign in line and "ERROR SUMMARY: 0 errors" not in line]
+            assert not found, logs[-8000:]
+        assert all(code in (0, None) for code in codes.values()), (codes, logs[-4000:])
         return codes
 
     # Containers and the control API

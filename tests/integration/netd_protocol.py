@@ -56,8 +56,9 @@ class Client:
 
     def __init__(self, path, timeout=20):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.sock.settimeout(timeout)
+        self.sock.settimeout(None)  # else a full backlog is an error instead of a wait
         self.sock.connect(path)
+        self.sock.settimeout(timeout)
         self._serial = itertools.count(1)
         self.early = {}
         self.gone = []

@@ -13,6 +13,7 @@ import itertools
 import os
 import socket
 import subprocess
+import time
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
@@ -114,7 +115,8 @@ def _setns(fd):
 def veth(a, b, addr_a, addr_b, default_route=True):
     """Join two namespaces by a veth pair with an address each ("10.0.0.1/24"; None: no address).
 
-    With `default_route`, a's default route goes to b. Returns the names of the two interfaces.
+    With `default_route`, a's default route goes to b. Returns the names of the two interfaces, when
+    both carry packets: the kernel takes up to a second to believe that a link is up.
     """
     serial = next(_serial)
     name_a, name_b = f"ve{serial}a", f"ve{serial}b"
@@ -127,4 +129,9 @@ def veth(a, b, addr_a, addr_b, default_route=True):
     if default_route and addr_b:
         family = "-6" if ":" in addr_b else "-4"
         a.run(["ip", family, "route", "add", "default", "via", addr_b.split("/")[0]])
+    deadline = time.monotonic() + 5
+    for netns, name in ((a, name_a), (b, name_b)):
+        while "state UP" not in netns.run(["ip", "link", "show", "dev", name]).stdout:
+            assert time.monotonic() < deadline, f"{netns.name}: {name} does not come up"
+            time.sleep(0.01)
     return name_a, name_b

@@ -21,7 +21,8 @@ static void test_heads(void **state)
 	static const struct row rows[] = {
 		{GET "\r\n", 0},
 		{"GET / HTTP/1.0\r\n\r\n", 0},
-		{"PUT /latest/api/token HTTP/1.1\r\nhost:h\r\nx-AWS-ec2-metadata-token-ttl-seconds:  "
+		{"PUT /latest/api/token "
+		 "HTTP/1.1\r\nhost:h\r\nx-AWS-ec2-metadata-token-ttl-seconds:  "
 		 "21600 \r\n\r\n",
 		 0},
 		{"GET http://169.254.169.254/latest HTTP/1.1\r\nHost: h\r\n\r\n", 0},
@@ -213,8 +214,8 @@ static void test_empty_body(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		size_t len = 0;
 		int status = 0;
-		enum http_parse p = http_empty_body_parse(rows[i].text, strlen(rows[i].text), &len,
-							  &status);
+		enum http_parse p =
+			http_empty_body_parse(rows[i].text, strlen(rows[i].text), &len, &status);
 		int got = p == HTTP_PARSE_DONE ? 0 : p == HTTP_PARSE_PARTIAL ? -1 : status;
 		if (got != rows[i].status)
 			fail_msg("row %zu: got %d, expected %d", i, got, rows[i].status);

@@ -101,8 +101,8 @@ static void test_version(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct metadata_path path;
 		bool known, latest;
-		assert_int_equal(
-			metadata_path_parse(rows[i].target, strlen(rows[i].target), &path), 0);
+		assert_int_equal(metadata_path_parse(rows[i].target, strlen(rows[i].target), &path),
+				 0);
 		const char *rest = metadata_path_rest(&path, &known, &latest);
 		if (!rows[i].rest)
 			assert_null(rest);

@@ -91,24 +91,24 @@ static void test_ids(void **state)
 	static const char *const good[] = {"a", "Z", "0", "a.b_c-D", "web-1.e3c16590-0e2f"};
 	static const char *const bad[] = {"",	 ".a",	  "-a",	  "_a",	 "a/b",	   "a b",
 					  "a\n", "a\x7f", "\xc3", "a%n", "../etc", "a:b"};
-	char longest[NETD_ID_SIZE + 1];
+	char longest[CONTAINER_ID_SIZE + 1];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-		assert_int_equal(netd_id_check(good[i]), 0);
+		assert_int_equal(container_id_check(good[i]), 0);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct netd_request request = attach();
-		assert_int_equal(netd_id_check(bad[i]), -EINVAL);
+		assert_int_equal(container_id_check(bad[i]), -EINVAL);
 		memset(request.id, 0, sizeof(request.id));
 		strcpy(request.id, bad[i]);
 		assert_int_equal(check(&request), -EPROTO);
 	}
 	memset(longest, 'x', sizeof(longest));
-	longest[NETD_ID_SIZE - 1] = '\0';
-	assert_int_equal(netd_id_check(longest), 0);
-	longest[NETD_ID_SIZE - 1] = 'x';
-	longest[NETD_ID_SIZE] = '\0';
-	assert_int_equal(netd_id_check(longest), -EINVAL);
+	longest[CONTAINER_ID_SIZE - 1] = '\0';
+	assert_int_equal(container_id_check(longest), 0);
+	longest[CONTAINER_ID_SIZE - 1] = 'x';
+	longest[CONTAINER_ID_SIZE] = '\0';
+	assert_int_equal(container_id_check(longest), -EINVAL);
 }
 
 static void test_strings(void **state)

@@ -125,68 +125,66 @@ static void test_glob_arn(void **state)
 #define RULE(rest) "{\"version\":1,\"rules\":[{\"name\":\"web\"," rest "}]}"
 #define ROLES "\"roles\":[\"" ROLE "\"]"
 
+/* the text, and what the message must say besides the file's name */
+static const char *const parse_errors[][3] = {
+	{"", "p.json:", "no JSON"},
+	{"{", "p.json:1:", "no JSON"},
+	{"{\n\n\"version\":1,}", "p.json:3:", "no JSON"},
+	{"{\"version\":1,\"rules\":[]} x", "p.json:1:", "no JSON"},
+	{"{\"version\":1,\"version\":1,\"rules\":[]}", "p.json:1:", "duplicate"},
+	{"[]", "must be a JSON object", ""},
+	{"7", "no JSON", ""},
+	{"{}", "version is missing", ""},
+	{"{\"rules\":[]}", "version is missing", ""},
+	{"{\"version\":2,\"rules\":[]}", "version must be 1", ""},
+	{"{\"version\":\"1\",\"rules\":[]}", "version must be 1", ""},
+	{"{\"version\":1.0,\"rules\":[]}", "version must be 1", ""},
+	{"{\"version\":1}", "rules is missing", ""},
+	{"{\"version\":1,\"rules\":{}}", "rules must be a list", ""},
+	{"{\"version\":1,\"rules\":[],\"default\":\"allow\"}", "unknown key", "default"},
+	{"{\"version\":1,\"rules\":[7]}", "rule #1", "must be an object"},
+	{"{\"version\":1,\"rules\":[{" ROLES "}]}", "rule #1", "name is missing"},
+	{"{\"version\":1,\"rules\":[{\"name\":\"\"," ROLES "}]}", "rule #1", "1 to 128"},
+	{"{\"version\":1,\"rules\":[{\"name\":\"a\\nb\"," ROLES "}]}", "rule #1", "control"},
+	{"{\"version\":1,\"rules\":[{\"name\":\"a\"," ROLES "},{\"name\":\"a\"," ROLES "}]}",
+	 "rule #2", "earlier rule's"},
+	{RULE(ROLES ",\"image\":[\"x\"]"), "rule \"web\"", "unknown key \"image\""},
+	{RULE("\"images\":[\"x\"]"), "rule \"web\"", "roles is missing"},
+	{RULE("\"roles\":[]"), "rule \"web\"", "roles is empty"},
+	{RULE("\"roles\":\"" ROLE "\""), "rule \"web\"", "roles must be a list"},
+	{RULE("\"roles\":[7]"), "rule \"web\"", "roles must be a list"},
+	{RULE("\"roles\":[\"\"]"), "rule \"web\"", "is no role ARN"},
+	{RULE("\"roles\":[\"*\"]"), "rule \"web\"", "is no role ARN"},
+	{RULE("\"roles\":[\"*:*:*:*:1:*\"]"), "rule \"web\"", "is no role ARN"},
+	{RULE("\"roles\":[\"arn:aws:iam::123456789012:\"]"), "web", "is no role ARN"},
+	{RULE("\"roles\":[\"arn:aws:iam::*:role/web\"]"), "rule \"web\"", "literal"},
+	{RULE("\"roles\":[\"arn:aws:iam::12345678901?:role/web\"]"), "web", "literal"},
+	{RULE("\"roles\":[\"arn:aws:iam::1:role/a\\u001b\"]"), "web", "control byte"},
+	{RULE("\"roles\":[\"arn:aws:iam::1:role/a\\u0000b\"]"), "no JSON", ""},
+	{RULE(ROLES ",\"images\":[]"), "rule \"web\"", "images is empty"},
+	{RULE(ROLES ",\"images\":[\"\"]"), "rule \"web\"", "images holds an empty"},
+	{RULE(ROLES ",\"images\":null"), "rule \"web\"", "images must be a list"},
+	{RULE(ROLES ",\"labels\":[\"a\"]"), "rule \"web\"", "labels must be an object"},
+	{RULE(ROLES ",\"labels\":{\"a\":1}"), "rule \"web\"", "labels: \"a\" must have"},
+	{RULE(ROLES ",\"labels\":{\"\":\"x\"}"), "rule \"web\"", "labels has an empty"},
+	{RULE(ROLES ",\"require_digest\":\"yes\""), "web", "require_digest must be true"},
+	{RULE(ROLES ",\"max_duration_s\":0"), "rule \"web\"", "max_duration_s must be"},
+	{RULE(ROLES ",\"max_duration_s\":899"), "rule \"web\"", "max_duration_s must be"},
+	{RULE(ROLES ",\"max_duration_s\":43201"), "web", "max_duration_s must be"},
+	{RULE(ROLES ",\"max_duration_s\":3600.0"), "web", "max_duration_s must be"},
+};
+
 static void test_parse_errors(void **state)
 {
-	/* the text, and what the message must say besides the file's name */
-	static const char *const cases[][3] = {
-		{"", "p.json:", "no JSON"},
-		{"{", "p.json:1:", "no JSON"},
-		{"{\n\n\"version\":1,}", "p.json:3:", "no JSON"},
-		{"{\"version\":1,\"rules\":[]} x", "p.json:1:", "no JSON"},
-		{"{\"version\":1,\"version\":1,\"rules\":[]}", "p.json:1:", "duplicate"},
-		{"[]", "must be a JSON object", ""},
-		{"7", "no JSON", ""},
-		{"{}", "version is missing", ""},
-		{"{\"rules\":[]}", "version is missing", ""},
-		{"{\"version\":2,\"rules\":[]}", "version must be 1", ""},
-		{"{\"version\":\"1\",\"rules\":[]}", "version must be 1", ""},
-		{"{\"version\":1.0,\"rules\":[]}", "version must be 1", ""},
-		{"{\"version\":1}", "rules is missing", ""},
-		{"{\"version\":1,\"rules\":{}}", "rules must be a list", ""},
-		{"{\"version\":1,\"rules\":[],\"default\":\"allow\"}", "unknown key", "default"},
-		{"{\"version\":1,\"rules\":[7]}", "rule #1", "must be an object"},
-		{"{\"version\":1,\"rules\":[{" ROLES "}]}", "rule #1", "name is missing"},
-		{"{\"version\":1,\"rules\":[{\"name\":\"\"," ROLES "}]}", "rule #1", "1 to 128"},
-		{"{\"version\":1,\"rules\":[{\"name\":\"a\\nb\"," ROLES "}]}", "rule #1",
-		 "control"},
-		{"{\"version\":1,\"rules\":[{\"name\":\"a\"," ROLES "},{\"name\":\"a\"," ROLES
-		 "}]}",
-		 "rule #2", "earlier rule's"},
-		{RULE(ROLES ",\"image\":[\"x\"]"), "rule \"web\"", "unknown key \"image\""},
-		{RULE("\"images\":[\"x\"]"), "rule \"web\"", "roles is missing"},
-		{RULE("\"roles\":[]"), "rule \"web\"", "roles is empty"},
-		{RULE("\"roles\":\"" ROLE "\""), "rule \"web\"", "roles must be a list"},
-		{RULE("\"roles\":[7]"), "rule \"web\"", "roles must be a list"},
-		{RULE("\"roles\":[\"\"]"), "rule \"web\"", "is no role ARN"},
-		{RULE("\"roles\":[\"*\"]"), "rule \"web\"", "is no role ARN"},
-		{RULE("\"roles\":[\"*:*:*:*:1:*\"]"), "rule \"web\"", "is no role ARN"},
-		{RULE("\"roles\":[\"arn:aws:iam::123456789012:\"]"), "web", "is no role ARN"},
-		{RULE("\"roles\":[\"arn:aws:iam::*:role/web\"]"), "rule \"web\"", "literal"},
-		{RULE("\"roles\":[\"arn:aws:iam::12345678901?:role/web\"]"), "web", "literal"},
-		{RULE("\"roles\":[\"arn:aws:iam::1:role/a\\u001b\"]"), "web", "control byte"},
-		{RULE("\"roles\":[\"arn:aws:iam::1:role/a\\u0000b\"]"), "no JSON", ""},
-		{RULE(ROLES ",\"images\":[]"), "rule \"web\"", "images is empty"},
-		{RULE(ROLES ",\"images\":[\"\"]"), "rule \"web\"", "images holds an empty"},
-		{RULE(ROLES ",\"images\":null"), "rule \"web\"", "images must be a list"},
-		{RULE(ROLES ",\"labels\":[\"a\"]"), "rule \"web\"", "labels must be an object"},
-		{RULE(ROLES ",\"labels\":{\"a\":1}"), "rule \"web\"", "labels: \"a\" must have"},
-		{RULE(ROLES ",\"labels\":{\"\":\"x\"}"), "rule \"web\"", "labels has an empty"},
-		{RULE(ROLES ",\"require_digest\":\"yes\""), "web", "require_digest must be true"},
-		{RULE(ROLES ",\"max_duration_s\":0"), "rule \"web\"", "max_duration_s must be"},
-		{RULE(ROLES ",\"max_duration_s\":899"), "rule \"web\"", "max_duration_s must be"},
-		{RULE(ROLES ",\"max_duration_s\":43201"), "web", "max_duration_s must be"},
-		{RULE(ROLES ",\"max_duration_s\":3600.0"), "web", "max_duration_s must be"},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < N(cases); i++) {
+	for (size_t i = 0; i < N(parse_errors); i++) {
 		_cleanup_(policy_freep) struct policy *policy = NULL;
 		struct diag diag = {0};
-		if (policy_parse(cases[i][0], "p.json", &policy, &diag) != -EINVAL)
-			fail_msg("accepted: %s", cases[i][0]);
-		if (!strstr(diag.text, "p.json") || !strstr(diag.text, cases[i][1]) ||
-		    !strstr(diag.text, cases[i][2]))
-			fail_msg("%s\nsays \"%s\"", cases[i][0], diag.text);
+		if (policy_parse(parse_errors[i][0], "p.json", &policy, &diag) != -EINVAL)
+			fail_msg("accepted: %s", parse_errors[i][0]);
+		if (!strstr(diag.text, "p.json") || !strstr(diag.text, parse_errors[i][1]) ||
+		    !strstr(diag.text, parse_errors[i][2]))
+			fail_msg("%s\nsays \"%s\"", parse_errors[i][0], diag.text);
 		assert_null(policy);
 	}
 }

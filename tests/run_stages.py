@@ -1,0 +1,138 @@
+"""The stages of tests/run, one after the other; ends with one line that counts all tests.
+
+Usage: tests/run [STAGE…]
+
+  gates      formatting, layers, sizes
+  gcc        build with gcc, unit tests and fuzz corpora
+  clang      the same with clang
+  asan       the same with AddressSanitizer and UndefinedBehaviorSanitizer
+  fake       the fake AWS's own tests
+  integration       real network namespaces, the gcc build
+  integration-asan  the same again, the sanitizers' build
+  valgrind          a part of it under valgrind
+  sdk        unmodified AWS clients from Debian's packages
+  quickstart deploy/quickstart, as README.md tells it
+
+Without a stage: all of them. Suites that do not gate (npm clients, benchmarks, soak): see README.md.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build-tests"
+PYTEST = ["/usr/bin/python3", "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider"]
+# What valgrind sees: the vertical path and the ways down from it.
+VALGRIND_TESTS = ["test_main_job.py", "test_lifecycle.py"]
+
+totals = {"passed": 0, "failed": 0, "skipped": 0}
+
+
+def run(command, **environ):
+    return subprocess.run([str(c) for c in command], cwd=ROOT, env=os.environ | environ).returncode
+
+
+def count(report, code):
+    """Add a JUnit file's figures; a runner that failed without a failed test counts as one failure."""
+    failed_before = totals["failed"]
+    if report.exists():
+        for suite in ElementTree.parse(report).getroot().iter("testsuite"):
+            tests, skipped = int(suite.get("tests", 0)), int(suite.get("skipped") or 0)
+            failed = int(suite.get("failures") or 0) + int(suite.get("errors") or 0)
+            totals["passed"] += tests - failed - skipped
+            totals["failed"] += failed
+            totals["skipped"] += skipped
+        report.unlink()
+    if code != 0 and totals["failed"] == failed_before:
+        totals["failed"] += 1
+    return code == 0
+
+
+def check(name, code):
+    totals["passed" if code == 0 else "failed"] += 1
+    if code != 0:
+        print(f"FAILED: {name}", flush=True)
+    return code == 0
+
+
+def pytest(paths, build="gcc", **environ):
+    report = BUILD / "report.xml"
+    code = run([*PYTEST, f"--junitxml={report}", *paths], ROLEGATE_BUILD=str(BUILD / build), **environ)
+    return count(report, code)
+
+
+def meson(name, compiler, *options):
+    directory = BUILD / name
+    log = BUILD / f"{name}.log"
+    with open(log, "w") as out:
+        def quietly(command):
+            return subprocess.run(command, cwd=ROOT, stdout=out, stderr=out,
+                                  env=os.environ | {"CC": compiler}).returncode
+        code = 0
+        if not (directory / "build.ninja").exists():
+            code = quietly(["meson", "setup", str(directory), "-Dwerror=true", *options])
+        code = code or quietly(["meson", "compile", "-C", str(directory)])
+    text = log.read_text()
+    warned = "warning:" in text.replace("WARNING: ", "")
+    if code or warned:
+        print(text[-6000:])
+    if not check(f"build with {name}", 1 if code or warned else 0):
+        return False
+    code = run(["meson", "test", "-C", directory, "--quiet", "--print-errorlogs", "--no-rebuild"])
+    return count(directory / "meson-logs" / "testlog.junit.xml", code)
+
+
+def gates():
+    return all([check(name, run([ROOT / "tests" / "gates" / name]))
+                for name in ("check-format", "check-layers", "check-sizes")])
+
+
+INTEGRATION = ["tests/integration"]
+SANITIZERS = {
+    "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=98",
+}
+VALGRIND = ("valgrind --quiet --error-exitcode=97 --leak-check=full --errors-for-leak-kinds=definite "
+            "--trace-children=no")
+
+STAGES = {
+    "gates": gates,
+    "gcc": lambda: meson("gcc", "gcc"),
+    "clang": lambda: meson("clang", "clang"),
+    "asan": lambda: meson("asan", "gcc", "-Db_sanitize=address,undefined"),
+    "fake": lambda: pytest(["tests/fake_aws"]),
+    "integration": lambda: pytest(INTEGRATION),
+    "integration-asan": lambda: pytest(INTEGRATION, "asan", ROLEGATE_SANITIZED="1", **SANITIZERS),
+    "valgrind": lambda: pytest([f"tests/integration/{name}" for name in VALGRIND_TESTS],
+                               ROLEGATE_WRAPPER=VALGRIND),
+    "sdk": lambda: pytest(["tests/conformance/test_sdk.py"]),
+    "quickstart": lambda: check("deploy/quickstart", run([ROOT / "deploy" / "quickstart"])),
+}
+
+
+def main():
+    names = sys.argv[1:] or list(STAGES)
+    if names[0] in ("-h", "--help"):
+        print(__doc__)
+        return 0
+    unknown = [name for name in names if name not in STAGES]
+    if unknown:
+        print(f"tests/run: no stage {', '.join(unknown)}; see tests/run --help", file=sys.stderr)
+        return 2
+    BUILD.mkdir(exist_ok=True)
+    for name in names:
+        print(f"== {name}", flush=True)
+        began = time.monotonic()
+        fine = STAGES[name]()
+        print(f"== {name}: {'passed' if fine else 'FAILED'} in {time.monotonic() - began:.0f} s", flush=True)
+    skipped = f", {totals['skipped']} skipped" if totals["skipped"] else ""
+    print(f"{totals['passed']} passed, {totals['failed']} failed{skipped}")
+    return 1 if totals["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
