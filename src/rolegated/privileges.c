@@ -9,13 +9,14 @@
 #include <unistd.h>
 
 #include "util/log.h"
+#include "util/sanitized.h"
 
 int privileges_prepare(struct diag *diag)
 {
 	struct rlimit none = {0}, files;
 
 	/* Credentials must reach neither a core file nor a debugger. */
-	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
+	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, SANITIZED) < 0)
 		return diag_fail(errno, diag, NULL, "cannot forbid core dumps: %s",
 				 strerror(errno));
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
@@ -64,7 +65,7 @@ int privileges_drop(struct diag *diag)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return diag_fail(errno, diag, NULL, "cannot set no_new_privs: %s", strerror(errno));
 	/* Changing ids makes the process dumpable again. */
-	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+	if (prctl(PR_SET_DUMPABLE, SANITIZED) < 0)
 		return diag_fail(errno, diag, NULL, "cannot forbid core dumps: %s",
 				 strerror(errno));
 	return 0;
