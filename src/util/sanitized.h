@@ -1,5 +1,5 @@
-/* sanitized: SANITIZED is 1 in builds with AddressSanitizer, whose leak check must trace the process and
- * whose runtime makes system calls of its own. */
+/* sanitized: SANITIZED is 1 in builds with AddressSanitizer, whose leak check must trace the
+ * process and whose runtime makes system calls of its own. */
 #pragma once
 
 #if defined(__SANITIZE_ADDRESS__)

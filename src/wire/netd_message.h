@@ -64,8 +64,8 @@ struct netd_request {
 	uint32_t mode;	 /* enum netd_mode */
 	uint16_t port;	 /* ATTACH, ADOPT: 0, or the port rolegated expects, which must be netd's */
 	uint16_t pad;
-	char id[CONTAINER_ID_SIZE];	   /* container id: ATTACH, ADOPT, DETACH */
-	char path[NETD_PATH_SIZE]; /* netns path, absolute: ATTACH; ADOPT: the same, or "" */
+	char id[CONTAINER_ID_SIZE]; /* container id: ATTACH, ADOPT, DETACH */
+	char path[NETD_PATH_SIZE];  /* netns path, absolute: ATTACH; ADOPT: the same, or "" */
 	char unused[7];
 };
 
