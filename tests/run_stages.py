@@ -60,6 +60,8 @@ def check(name, code):
 
 
 def pytest(paths, build="gcc", **environ):
+    if not (BUILD / build / "src" / "rolegated" / "rolegated").exists():
+        return check(f"tests of the {build} build, which is not there", 1)
     report = BUILD / "report.xml"
     code = run([*PYTEST, f"--junitxml={report}", *paths], ROLEGATE_BUILD=str(BUILD / build), **environ)
     return count(report, code)

@@ -97,7 +97,7 @@ static int spawn(struct process *p, const char *path, char *const argv[])
 					    (char *)"LC_ALL=C", NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
-	sigset_t none, defaults;
+	sigset_t none, ignored;
 
 	int r = posix_spawn_file_actions_init(&actions);
 	if (r != 0)
@@ -112,9 +112,10 @@ static int spawn(struct process *p, const char *path, char *const argv[])
 	posix_spawn_file_actions_adddup2(&actions, p->out_fd, STDOUT_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, p->err_fd, STDERR_FILENO);
 	sigemptyset(&none);
-	sigfillset(&defaults);
+	sigemptyset(&ignored);
+	sigaddset(&ignored, SIGPIPE); /* by netd */
 	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &defaults);
+	posix_spawnattr_setsigdefault(&attr, &ignored);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	r = posix_spawn(&p->pid, path, &actions, &attr, argv, environment);
 	posix_spawnattr_destroy(&attr);

@@ -23,6 +23,7 @@ struct job {
 	bool allowed;  /* its worker may have changed the netns */
 	bool cleaning; /* a second worker takes out what the first, killed, left behind */
 	bool reported; /* its worker has said how it ended */
+	bool answered; /* the peer knows; only the worker's exit is awaited */
 	int error;     /* positive errno */
 	struct diag diag;
 	struct netns_id netns;
@@ -100,12 +101,9 @@ static int job_fail(struct job *job, int error, const char *field, const char *t
 	return -error;
 }
 
-/* Answer and forget the job. `attachment` is what ATTACH and ADOPT have led to, if all went well.
- */
-static void job_finish(struct job *job, const struct attachment *attachment)
+/* `attachment` is what ATTACH and ADOPT have led to, if all went well. */
+static void job_answer(struct job *job, const struct attachment *attachment)
 {
-	struct netd *netd = job->netd;
-	bool was_full = job_queue_is_full(netd);
 	struct netd_reply reply = {
 		.version = NETD_PROTOCOL_VERSION,
 		.verb = job->request.verb,
@@ -124,7 +122,18 @@ static void job_finish(struct job *job, const struct attachment *attachment)
 		if (reply.verb == NETD_ATTACH)
 			reply.n_fds = (uint16_t)attachment->n_listeners;
 	}
-	peer_answer(netd, job->peer_id, &reply, attachment ? attachment->listeners : NULL);
+	job->answered = true;
+	peer_answer(job->netd, job->peer_id, &reply, attachment ? attachment->listeners : NULL);
+}
+
+/* Answer, if that has not been done, and forget the job. */
+static void job_finish(struct job *job, const struct attachment *attachment)
+{
+	struct netd *netd = job->netd;
+	bool was_full = job_queue_is_full(netd);
+
+	if (!job->answered)
+		job_answer(job, attachment);
 	job_free(job);
 	if (was_full)
 		peer_update_all(netd);
@@ -208,6 +217,14 @@ static void on_opened(struct job *job, const struct worker_message *message)
 	worker_kill(&job->worker);
 }
 
+/* Here the container waits: answer at once. The end of a DETACH is its worker's, which is in the
+ * netns until then. */
+static void on_done(struct job *job)
+{
+	if (job->request.verb != NETD_DETACH)
+		job_answer(job, job->error ? NULL : job_keep(job));
+}
+
 static void on_worker_message(struct worker *worker, const struct worker_message *message,
 			      int fds[FD_PASS_MAX], size_t n_fds)
 {
@@ -222,12 +239,12 @@ static void on_worker_message(struct worker *worker, const struct worker_message
 		job->reported = true;
 		job->error = -message->error;
 		job->diag = message->diag;
-		for (size_t i = 0; i < n_fds && i < NETD_LISTENERS_MAX && !job->error &&
-				   job->request.verb == NETD_ATTACH;
-		     i++) {
-			job->fds[job->n_fds++] = fds[i];
-			fds[i] = -1;
-		}
+		if (job->request.verb == NETD_ATTACH && !job->error)
+			while (job->n_fds < n_fds && job->n_fds < NETD_LISTENERS_MAX) {
+				job->fds[job->n_fds] = fds[job->n_fds];
+				fds[job->n_fds++] = -1;
+			}
+		on_done(job);
 	}
 	for (size_t i = 0; i < FD_PASS_MAX; i++)
 		fd_close(fds[i]);
@@ -280,10 +297,9 @@ static void on_worker_exit(struct worker *worker, bool timed_out)
 	if (job->request.verb == NETD_DETACH) {
 		on_exit_detach(job);
 	} else {
-		if (!job->error && !job->allowed)
+		/* What job_decide() found there already. */
+		if (!job->error && !job->answered)
 			attachment = attachments_find(&netd->attachments, job->request.id);
-		else if (!job->error)
-			attachment = job_keep(job);
 		job_finish(job, attachment);
 	}
 	job_schedule(netd);

@@ -58,14 +58,6 @@ static const struct status *find_status(int code)
 /* Room for every header at its longest; the content type and Allow are ours and short. */
 #define HEADERS_MAX 768
 
-static char *add(char *to, const char *text)
-{
-	size_t n = strlen(text);
-
-	memcpy(to, text, n);
-	return to + n;
-}
-
 static char *add_number(char *to, uint64_t n)
 {
 	char digits[20];
@@ -86,45 +78,45 @@ void http_response_print(const struct http_response *r, const char *date, struct
 	if (!begin)
 		return;
 
-	char *to = add(begin, find_status(r->status)->line);
+	char *to = stpcpy(begin, find_status(r->status)->line);
 	if (r->token_ttl_s >= 0) {
-		to = add(to, "X-Aws-Ec2-Metadata-Token-Ttl-Seconds: ");
+		to = stpcpy(to, "X-Aws-Ec2-Metadata-Token-Ttl-Seconds: ");
 		to = add_number(to, (uint64_t)r->token_ttl_s);
-		to = add(to, "\r\n");
+		to = stpcpy(to, "\r\n");
 	}
 	if (r->content_type) {
-		to = add(to, "Content-Type: ");
-		to = add(to, r->content_type);
-		to = add(to, "\r\n");
+		to = stpcpy(to, "Content-Type: ");
+		to = stpcpy(to, r->content_type);
+		to = stpcpy(to, "\r\n");
 	}
-	to = add(to, "Accept-Ranges: none\r\n");
+	to = stpcpy(to, "Accept-Ranges: none\r\n");
 	if (r->modified_s) {
 		char modified[CLOCK_HTTP_DATE_SIZE];
 		clock_format_http_date(r->modified_s, modified);
-		to = add(to, "Last-Modified: ");
-		to = add(to, modified);
-		to = add(to, "\r\n");
+		to = stpcpy(to, "Last-Modified: ");
+		to = stpcpy(to, modified);
+		to = stpcpy(to, "\r\n");
 	}
 	if (r->allow) {
-		to = add(to, "Allow: ");
-		to = add(to, r->allow);
-		to = add(to, "\r\n");
+		to = stpcpy(to, "Allow: ");
+		to = stpcpy(to, r->allow);
+		to = stpcpy(to, "\r\n");
 	}
 	if (r->retry_after_s) {
-		to = add(to, "Retry-After: ");
+		to = stpcpy(to, "Retry-After: ");
 		to = add_number(to, r->retry_after_s);
-		to = add(to, "\r\n");
+		to = stpcpy(to, "\r\n");
 	}
-	to = add(to, "Content-Length: ");
+	to = stpcpy(to, "Content-Length: ");
 	to = add_number(to, r->body_len);
-	to = add(to, "\r\nDate: ");
-	to = add(to, date);
-	to = add(to, "\r\nServer: EC2ws\r\n");
+	to = stpcpy(to, "\r\nDate: ");
+	to = stpcpy(to, date);
+	to = stpcpy(to, "\r\nServer: EC2ws\r\n");
 	if (r->close)
-		to = add(to, "Connection: close\r\n");
+		to = stpcpy(to, "Connection: close\r\n");
 	else if (r->keep_alive)
-		to = add(to, "Connection: keep-alive\r\n");
-	to = add(to, "\r\n");
+		to = stpcpy(to, "Connection: keep-alive\r\n");
+	to = stpcpy(to, "\r\n");
 	if (!r->head && r->body_len > 0) {
 		memcpy(to, r->body, r->body_len);
 		to += r->body_len;

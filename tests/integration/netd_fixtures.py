@@ -57,11 +57,13 @@ def client(netd):
         yield client
 
 
-def with_user(directory):
-    """A wrapper that gives netd's mount namespace an /etc/passwd with the user rolegate."""
+def with_user(directory, there=True):
+    """A wrapper that gives netd's mount namespace an /etc/passwd with the user rolegate, or without."""
     passwd = os.path.join(directory, "passwd")
     with open("/etc/passwd") as f, open(passwd, "w") as out:
-        out.write(f.read() + f"rolegate:x:{ROLEGATE_UID}:{ROLEGATE_UID}::/:/usr/sbin/nologin\n")
+        out.writelines(line for line in f if not line.startswith("rolegate:"))
+        if there:
+            out.write(f"rolegate:x:{ROLEGATE_UID}:{ROLEGATE_UID}::/:/usr/sbin/nologin\n")
     os.chmod(passwd, 0o644)
     return ["sh", "-c", f'mount --bind {passwd} /etc/passwd && exec "$@"', "sh"]
 

@@ -273,13 +273,14 @@ def test_detached_netns_is_not_pinned(client):
 def test_two_hundred_cycles_leak_neither_descriptors_nor_rules(netd, client, container):
     client.attach("c1", container.path).close()
     client.detach("c1")
+    client.hello()
     before = netd.open_fds()
     for _ in range(200):
         reply = client.attach("c1", container.path)
         assert reply.error == 0, reply.text
         reply.close()
         assert client.detach("c1").error == 0
-    assert netd.open_fds() == before
+    eventually(lambda: netd.open_fds() == before, 2, "no descriptor leaks")
     assert ours(container) == []
     children = open(f"/proc/{netd.pid}/task/{netd.pid}/children").read()
     eventually(lambda: open(f"/proc/{netd.pid}/task/{netd.pid}/children").read() == "", 3, children)

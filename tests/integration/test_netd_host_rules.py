@@ -227,6 +227,7 @@ def test_protect_host_leaves_the_metadata_to_the_user_rolegate(machine, upstream
 
 def test_protect_host_without_such_a_user_leaves_it_to_root(machine, upstream):
     with Netd(machine, start=False) as netd:
+        netd.wrapper = with_user(netd.directory.name, there=False)
         write_protect(netd, True)
         netd.start()
         assert connects_as(machine, 0, METADATA[0])

@@ -214,6 +214,7 @@ def test_another_port_than_the_configured_is_refused(client, container):
 
 
 def test_descriptors_with_other_verbs_are_refused_and_closed(netd, client, container):
+    client.hello()
     before = netd.open_fds()
     with open("/dev/null") as null:
         for verb, kwargs in [(HELLO, {}), (LIST, {}), (DETACH, {"id": "c1"}),
@@ -225,7 +226,7 @@ def test_descriptors_with_other_verbs_are_refused_and_closed(netd, client, conta
             other.send_raw(request(ADOPT, 1, id="c1"), fds=[null] * 10)
             with pytest.raises(OSError):
                 other.receive()
-    assert netd.open_fds() == before
+    eventually(lambda: netd.open_fds() == before, 2, "no descriptor leaks")
     assert client.list() == {}
 
 
@@ -268,6 +269,7 @@ def test_adopt_of_anything_but_our_kind_of_listener_is_refused(netd, client):
             "two netns": [good, other6],
             "second is a file": [good, file],
         }
+        client.hello()
         before = netd.open_fds()
         for what, fds in bad.items():
             reply = client.adopt("evil", fds)
@@ -275,7 +277,7 @@ def test_adopt_of_anything_but_our_kind_of_listener_is_refused(netd, client):
             for fd in fds:
                 if fd not in (good, good6, other6, file):
                     fd.close()
-        assert netd.open_fds() == before
+        eventually(lambda: netd.open_fds() == before, 2, "no descriptor leaks")
         assert client.list() == {} and ours(netns) == [] and ours(second) == []
         file.close()
 
@@ -318,11 +320,7 @@ def connect_as(uid, path):
     ).stdout.strip()
 
 
-def test_only_root_and_the_user_rolegate_are_heard(machine, tmp_path):
-    os.chmod(tmp_path, 0o755)
-    with Netd(machine, start=False) as netd:
-        netd.wrapper = with_user(netd.directory.name)
-        netd.stop()
+def test_only_root_and_the_user_rolegate_are_heard():
     with Netns("second") as second, Netd(second, start=False) as netd:
         os.chmod(netd.directory.name, 0o755)
         netd.wrapper = with_user(netd.directory.name)
@@ -449,7 +447,8 @@ def test_netd_keeps_few_capabilities_and_a_filter(netd):
         assert int(have[name], 16) == allowed, name
     assert int(have["CapInh"], 16) == int(have["CapAmb"], 16) == 0
     assert have["NoNewPrivs"] == "1"
-    assert have["Seccomp"] == "2", "built with a sanitizer?"
+    if "built with a sanitizer" not in netd.log():
+        assert have["Seccomp"] == "2"
     assert have["Umask"] == "0077"
 
 

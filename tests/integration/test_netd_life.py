@@ -125,6 +125,7 @@ def freed(witness):
 def test_deleted_netns_is_told_gone_and_freed_within_five_seconds(netd, client):
     with Netns("witness") as witness, Netns("c1") as c1:
         veth(c1, witness, "10.79.0.1/24", None)
+        client.hello()
         before = netd.open_fds()
         client.attach("c1", c1.path).close()
         with netd.client() as second:
@@ -251,10 +252,14 @@ def test_start_without_root_says_what_is_missing(machine):
         assert "as root" in netd.log()
 
 
-def test_socket_and_directory_have_the_right_modes(netd):
-    st = os.stat(netd.socket)
-    assert stat.S_ISSOCK(st.st_mode) and st.st_mode & 0o777 == 0o600 and st.st_uid == 0
-    assert os.stat(os.path.dirname(netd.socket)).st_mode & 0o777 == 0o755
+@pytest.mark.parametrize("uid", [0, ROLEGATE_UID])
+def test_socket_is_its_users_alone(machine, uid):
+    with Netd(machine, start=False) as netd:
+        netd.wrapper = with_user(netd.directory.name, there=uid != 0)
+        netd.start()
+        st = os.stat(netd.socket)
+        assert stat.S_ISSOCK(st.st_mode) and st.st_mode & 0o777 == 0o600 and st.st_uid == uid
+        assert os.stat(os.path.dirname(netd.socket)).st_mode & 0o777 == 0o755
 
 
 def test_second_netd_does_not_start_and_does_no_harm(netd, client, machine, container):
