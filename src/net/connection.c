@@ -54,6 +54,8 @@ void connection_free(struct connection *c)
 {
 	struct frontend_door *door = c->door;
 
+	if (c->freed)
+		*c->freed = true;
 	event_del(&c->event);
 	TAILQ_REMOVE(&door->frontend->waiting[c->state], c, wait_link);
 	TAILQ_REMOVE(&door->connections, c, door_link);
@@ -324,10 +326,6 @@ int connection_new(struct frontend_door *door, int fd, bool ipv6, int64_t now_ms
 	c->fd = fd;
 	c->ipv6 = ipv6;
 	event_assign(&c->event, f->base, fd, EV_READ | EV_PERSIST, on_event, c);
-	if (event_add(&c->event, NULL) < 0) {
-		free(c);
-		return -ENOMEM;
-	}
 	TAILQ_INSERT_TAIL(&door->connections, c, door_link);
 	door->n_connections++;
 	/* A connection that sends nothing is as slow as one that sends half a request. */
@@ -335,6 +333,15 @@ int connection_new(struct frontend_door *door, int fd, bool ipv6, int64_t now_ms
 	TAILQ_INSERT_TAIL(&f->waiting[c->state], c, wait_link);
 	c->deadline_ms = now_ms + state_ms[c->state];
 	arm_timer(f, c->deadline_ms, now_ms);
+
+	bool freed = false;
+	c->freed = &freed;
+	on_readable(c, now_ms);
+	if (freed)
+		return 0;
+	c->freed = NULL;
+	if (!event_pending(&c->event, EV_READ | EV_WRITE, NULL) && event_add(&c->event, NULL) < 0)
+		connection_free(c);
 	return 0;
 }
 

@@ -45,6 +45,7 @@ struct connection {
 	struct buf out; /* what the peer has not taken yet */
 	size_t out_sent;
 	struct router_memo memo;
+	bool *freed; /* set to true when the connection is; NULL: no one asks */
 };
 
 /* Connections waiting for the same kind of deadline, so the first is always the next to expire. */
@@ -66,7 +67,8 @@ struct frontend {
 	int64_t complained_ms; /* when descriptor exhaustion was last logged */
 };
 
-/* connection_new(door, fd, ipv6, now_ms): take over an accepted socket. */
+/* connection_new(door, fd, ipv6, now_ms): take over an accepted socket, and answer at once what has
+ * already come: a client that sends one request a connection then costs no wait for an event. */
 int connection_new(struct frontend_door *door, int fd, bool ipv6, int64_t now_ms);
 void connection_free(struct connection *c);
 

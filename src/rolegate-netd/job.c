@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "privileged/listen_socket.h"
@@ -11,6 +12,9 @@
 #include "rolegate-netd/liveness.h"
 #include "rolegate-netd/peer.h"
 #include "util/log.h"
+
+/* For the workers' sockets and pidfds, the peers, the logs, and what is adopted or handed out. */
+#define DESCRIPTORS_RESERVED 80
 
 struct job {
 	struct netd *netd;
@@ -151,6 +155,17 @@ static bool netns_is_contested(const struct job *job)
 	return false;
 }
 
+/* Would its listeners take what workers and peers need? Then nothing could be detached any more. */
+static bool descriptors_are_scarce(const struct netd *netd)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+	       (netd->attachments.n + JOBS_RUNNING_MAX) * NETD_LISTENERS_MAX +
+			       DESCRIPTORS_RESERVED >
+		       limit.rlim_cur;
+}
+
 /* May the job's netns be attached under its id? 0, 1 if it is already (*ret_existing), or -errno.
  */
 static int job_decide(struct job *job, struct attachment **ret_existing)
@@ -176,6 +191,9 @@ static int job_decide(struct job *job, struct attachment **ret_existing)
 				"the netns is being attached under another id");
 	if (all->n >= ATTACHMENTS_MAX)
 		return job_fail(job, ENOSPC, NULL, "too many containers are attached");
+	if (descriptors_are_scarce(job->netd))
+		return job_fail(job, EMFILE, NULL,
+				"too many containers for netd's descriptors: raise LimitNOFILE=");
 	return 0;
 }
 
@@ -385,11 +403,15 @@ static int start_detach(struct job *job)
 	/* With the netns its rules will go, as soon as our listeners do. */
 	bool alive = liveness_is_alive(netd, attachment);
 	int r = alive ? netns_of_socket(attachment->listeners[0], &netns_fd, &job->netns) : 0;
-	if (alive && r == 0)
-		return job_start_worker(job, job_worker_detach, netns_fd);
+	if (alive && r == 0) {
+		r = job_start_worker(job, job_worker_detach, netns_fd);
+		if (r == 0)
+			return 0;
+	}
+	/* As in on_exit_detach(): let go, even if the rules stay. */
 	attachments_remove(&netd->attachments, attachment);
 	if (r < 0)
-		return job_fail(job, -r, NULL, "the rules stay: the netns cannot be found");
+		return job->error ? r : job_fail(job, -r, NULL, "the netns cannot be found");
 	log_info(job->request.id, "detached, its netns being dead");
 	return 1;
 }

@@ -25,9 +25,9 @@
  *
  * ATTACH fails with EINVAL (the path names no netns, or the host's), EEXIST (the netns is attached
  * under another id), EBUSY (the id has another netns), EADDRINUSE (a workload has the port),
- * EOPNOTSUPP (the mode), ENOSPC (too many attachments), ETIMEDOUT, or what the system said. The
- *same id and netns again is no error: it returns the same listeners. ADOPT takes 1 or 2 listeners,
- *in the order in which netd handed them out. DETACH of an unknown id is no error.
+ * EOPNOTSUPP (the mode), ENOSPC or EMFILE (too many attachments), ETIMEDOUT, or what the system
+ *said. The same id and netns again is no error: it returns the same listeners. ADOPT takes 1 or 2
+ *listeners, in the order in which netd handed them out. DETACH of an unknown id is no error.
  */
 #pragma once
 

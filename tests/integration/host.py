@@ -223,6 +223,13 @@ class Host:
         self.wait(self.ready, "rolegated to be ready")
         return self
 
+    def daemon_pid(self):
+        """`ip netns exec` has become the daemon by exec: the process started is it."""
+        return self.daemon.process.pid
+
+    def netd_pid(self):
+        return self.netd.process.pid
+
     def ready(self):
         assert self.daemon.alive(), self.daemon.text()
         try:

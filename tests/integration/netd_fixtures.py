@@ -5,7 +5,6 @@ The machine is a netns, and so are its containers: the machine's own netns is ne
 
 import contextlib
 import os
-import subprocess
 import time
 
 import pytest
@@ -111,13 +110,6 @@ def eventually(predicate, timeout, what):
             raise AssertionError(f"not within {timeout} s: {what}")
         time.sleep(0.05)
     return time.monotonic() - start
-
-
-def netns_is_pinned(inode):
-    """Does the kernel still have the netns, though nothing names it? By its sysfs-less trace: the
-    processes and descriptors that hold it are ours to see, so ask the kernel for its id."""
-    out = subprocess.run(["lsns", "-t", "net", "-n", "-o", "NS"], capture_output=True, text=True)
-    return str(inode) in out.stdout.split()
 
 
 @contextlib.contextmanager

@@ -254,20 +254,38 @@ def test_requests_for_one_id_run_in_order(client, container):
 
 
 def test_detached_netns_is_not_pinned(client):
-    netns = Netns("c1")
-    ino = netns.inode[1]
-    reply = client.attach("c1", netns.path)
-    reply.close()
-    assert client.detach("c1").error == 0
-    probe = subprocess.run(["stat", "-Lc", "%i", netns.path], capture_output=True, text=True)
-    assert int(probe.stdout) == ino
-    a, b = veth(netns, netns, None, None)
-    with Netns("elsewhere") as elsewhere:
-        # An interface dies with its netns: its peer elsewhere tells when that is.
-        veth(netns, elsewhere, "10.78.0.1/24", "10.78.0.2/24")
+    # An interface dies with its netns, and takes its peer in another netns along: so that tells.
+    with Netns("witness") as witness, Netns("c1") as netns:
+        veth(netns, witness, "10.78.0.1/24", None)
+        reply = client.attach("c1", netns.path)
+        assert reply.error == 0
+        reply.close()
+        assert client.detach("c1").error == 0
         netns.close()
-        gone = lambda: "ve" not in elsewhere.run(["ip", "-o", "link"]).stdout
-        eventually(gone, 5, "the netns is freed")
+        gone = lambda: witness.run(["ip", "-o", "link", "show", "type", "veth"]).stdout == ""
+        eventually(gone, 2, "the netns is freed")
+
+
+@pytest.mark.parametrize("unshare", [["unshare", "-n"], ["unshare", "-Urn"]], ids=["root", "rootless"])
+def test_netns_of_another_users_process(machine, variant, unshare):
+    """By pid, as a runtime names it; rootless in a user namespace of its own."""
+    drop = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"]
+    command = [*unshare, *drop] if unshare == ["unshare", "-n"] else [*drop, *unshare]
+    process = subprocess.Popen([*command, "sleep", "60"])
+    path = f"/proc/{process.pid}/ns/net"
+    name = f"/proc/{process.pid}/comm"
+    try:
+        eventually(lambda: open(name).read() == "sleep\n", 3, "started")
+        with Netd(machine, wrapper=WRAPPERS[variant]) as netd, netd.client() as client:
+            reply = client.attach("c1", path)
+            assert reply.error == 0, reply.text
+            code = "import socket; socket.create_connection(('169.254.169.254', 80), 2)"
+            enter = ["nsenter", f"--net={path}", "/usr/bin/python3", "-c", code]
+            assert subprocess.run(enter).returncode == 0
+            assert client.detach("c1").error == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_two_hundred_cycles_leak_neither_descriptors_nor_rules(netd, client, container):
@@ -282,8 +300,8 @@ def test_two_hundred_cycles_leak_neither_descriptors_nor_rules(netd, client, con
         assert client.detach("c1").error == 0
     eventually(lambda: netd.open_fds() == before, 2, "no descriptor leaks")
     assert ours(container) == []
-    children = open(f"/proc/{netd.pid}/task/{netd.pid}/children").read()
-    eventually(lambda: open(f"/proc/{netd.pid}/task/{netd.pid}/children").read() == "", 3, children)
+    children = f"/proc/{netd.pid}/task/{netd.pid}/children"
+    eventually(lambda: open(children).read() == "", 3, "no child is left")
 
 
 def test_a_hundred_containers_at_once(netd, client):
