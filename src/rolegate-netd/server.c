@@ -76,7 +76,7 @@ static int give_away(const struct netd *netd, struct diag *diag)
 {
 	_cleanup_fd_ int file = ioctl(netd->listen_fd, SIOCUNIXFILE);
 
-	if (file < 0 || fchownat(file, "", netd->user_uid, netd->user_gid, AT_EMPTY_PATH) < 0)
+	if (file < 0 || fchownat(file, "", netd->user_uid, 0, AT_EMPTY_PATH) < 0)
 		return diag_fail(errno, diag, "socket", "cannot give %s to the user %s: %s",
 				 netd->config.netd.socket, NETD_USER, strerror(errno));
 	return 0;
@@ -94,10 +94,16 @@ int server_open(struct netd *netd, struct diag *diag)
 	if (r < 0)
 		return r;
 	netd->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* The mode of the descriptor becomes that of the file: there is no wider moment. */
-	if (netd->listen_fd < 0 || fchmod(netd->listen_fd, 0600) < 0 ||
+	/* The mode of the descriptor becomes that of the file: there is no wider moment. The group
+	 * is root's, for a rolegated that had to stay root and has no capability to pass by a mode.
+	 */
+	mode_t mask = umask(0117);
+	if (netd->listen_fd < 0 || fchmod(netd->listen_fd, 0660) < 0 ||
 	    bind(netd->listen_fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return diag_fail(errno, diag, "socket", "%s: %s", path, strerror(errno));
+		r = diag_fail(errno, diag, "socket", "%s: %s", path, strerror(errno));
+	umask(mask);
+	if (r < 0)
+		return r;
 	r = netd->user_uid != 0 ? give_away(netd, diag) : 0;
 	if (r == 0 && listen(netd->listen_fd, 16) < 0)
 		r = diag_fail(errno, diag, "socket", "%s: %s", path, strerror(errno));

@@ -3,7 +3,7 @@
 
 #include "rolegate-netd/netd.h"
 
-/* server_open(netd, diag): make the socket and listen: 0600, of rolegated's user. A stale one is
+/* server_open(netd, diag): make the socket and listen: 0660, of rolegated's user and group root. A stale one is
  * replaced; one that somebody listens on is an error. 0 or -errno. */
 int server_open(struct netd *netd, struct diag *diag);
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "net/control_server.h"
 #include "net/fetch.h"
@@ -14,6 +15,7 @@
 #include "rolegated/control_api.h"
 #include "rolegated/privileges.h"
 #include "rolegated/registrar.h"
+#include "rolegated/sandbox.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/notify.h"
@@ -36,6 +38,7 @@ struct daemon {
 	struct registrar *registrar;
 	struct control_server *control;
 	struct control_api api;
+	struct privileges privileges;
 	int control_fd;
 };
 
@@ -149,12 +152,29 @@ static int make_parent(const char *path, struct diag *diag)
 	return 0;
 }
 
+/* Who to be from now on: the user that still reaches what is read or written again later. */
+static void choose_user(struct daemon *d)
+{
+	char netd_dir[256], audit_dir[256];
+	const struct config *config = &d->config;
+
+	snprintf(netd_dir, sizeof(netd_dir), "%s", config->netd.socket);
+	snprintf(audit_dir, sizeof(audit_dir), "%s", config->log.audit ? config->log.audit : "");
+	const struct privileges_need needs[] = {
+		{d->config_path, R_OK},
+		{config->policy.file, R_OK},
+		{config->aws.ca_file, R_OK},
+		{config->aws.base_file, R_OK},
+		{dirname(netd_dir), X_OK},
+		{config->state.dir, X_OK},
+		{audit_dir[0] == '/' ? dirname(audit_dir) : NULL, W_OK | X_OK},
+	};
+	privileges_choose(needs, sizeof(needs) / sizeof(needs[0]), &d->privileges);
+}
+
 /* What may need root. */
 static int open_privileged(struct daemon *d, uint8_t key[static TOKEN_KEY_SIZE], struct diag *diag)
 {
-	uid_t uid;
-	gid_t gid;
-
 	int r = state_open(d->config.state.dir, &d->state, diag);
 	if (r == 0)
 		r = state_token_key(&d->state, key, diag);
@@ -165,13 +185,12 @@ static int open_privileged(struct daemon *d, uint8_t key[static TOKEN_KEY_SIZE],
 					  &d->control_fd, diag);
 	if (r < 0)
 		return r;
-	if (privileges_user(&uid, &gid)) {
-		r = state_chown(&d->state, uid, gid);
-		if (r < 0)
-			return diag_fail(-r, diag, "dir", "cannot give %s to user %s: %s",
-					 d->config.state.dir, PRIVILEGES_USER, strerror(-r));
-	}
-	return 0;
+	choose_user(d);
+	if (d->privileges.change)
+		r = state_chown(&d->state, d->privileges.uid, d->privileges.gid);
+	return r < 0 ? diag_fail(-r, diag, "dir", "cannot give %s to uid %u: %s",
+				 d->config.state.dir, d->privileges.uid, strerror(-r))
+		     : 0;
 }
 
 /* The parts, each needing those before it. */
@@ -229,7 +248,9 @@ static int start(struct daemon *d, struct diag *diag)
 	if (r == 0)
 		r = make_parts(d, diag);
 	if (r == 0)
-		r = privileges_drop(diag);
+		r = privileges_drop(&d->privileges, diag);
+	if (r == 0)
+		r = sandbox_enter(d->config_path, &d->config, diag);
 	if (r < 0) {
 		policy_free(policy);
 		return r;

@@ -51,13 +51,34 @@ void state_close(struct state *state)
 	state->containers_fd = fd_close(state->containers_fd);
 }
 
+static DIR *open_listing(const struct state *state)
+{
+	int fd = openat(state->containers_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir)
+		fd_close(fd);
+	return dir;
+}
+
 int state_chown(const struct state *state, uid_t uid, gid_t gid)
 {
+	struct dirent *entry;
+	int r = 0;
+
 	if (fchown(state->dir_fd, uid, gid) < 0 || fchown(state->containers_fd, uid, gid) < 0)
 		return -errno;
 	if (fchownat(state->dir_fd, KEY_NAME, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
 		return -errno;
-	return 0;
+	DIR *dir = open_listing(state);
+	if (!dir)
+		return -errno;
+	while (r == 0 && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.' && fchownat(state->containers_fd, entry->d_name, uid,
+							gid, AT_SYMLINK_NOFOLLOW) < 0)
+			r = -errno;
+	closedir(dir);
+	return r;
 }
 
 int state_token_key(const struct state *state, uint8_t ret[static TOKEN_KEY_SIZE],
@@ -176,13 +197,11 @@ static void set_aside(const struct state *state, const char *name, const struct 
 
 void state_load(const struct state *state, state_cb *cb, void *data)
 {
-	int fd = openat(state->containers_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = open_listing(state);
 	struct dirent *entry;
 
 	if (!dir) {
 		log_error(NULL, "cannot list the state directory: %s", strerror(errno));
-		fd_close(fd);
 		return;
 	}
 	while ((entry = readdir(dir))) {

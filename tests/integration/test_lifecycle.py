@@ -2,10 +2,11 @@
 
 import json
 import os
+import pwd
 import signal
 import subprocess
 
-from host import WRAPPER
+from host import WRAPPER, Host
 
 
 def rules(netns):
@@ -18,7 +19,7 @@ def without_counters(text):
 
 
 def descriptors(daemon):
-    return sorted(os.listdir(f"/proc/{daemon.process.pid}/fd"))
+    return len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
 
 
 def rss_kib(daemon):
@@ -53,7 +54,8 @@ def test_500_cycles_leave_nothing(host):
     host.register("other", "batch")
     host.register("c")
     host.unregister("c")
-    before = descriptors(host.daemon), descriptors(host.netd), without_counters(rules(c.netns))
+    before = without_counters(rules(c.netns))
+    open_before = descriptors(host.daemon), descriptors(host.netd)
     host_rules = without_counters(rules(host.netns))
     count = 40 if WRAPPER else 500
     for i in range(count):
@@ -61,7 +63,10 @@ def test_500_cycles_leave_nothing(host):
         if i == count // 5:
             memory = rss_kib(host.daemon), rss_kib(host.netd)
         host.unregister("c")
-    assert (descriptors(host.daemon), descriptors(host.netd), without_counters(rules(c.netns))) == before
+    assert without_counters(rules(c.netns)) == before
+    # A pooled connection to STS comes and goes; what leaks once a cycle shows.
+    assert abs(descriptors(host.daemon) - open_before[0]) <= 2
+    assert abs(descriptors(host.netd) - open_before[1]) <= 2
     assert without_counters(rules(host.netns)) == host_rules
     if not WRAPPER:
         assert rss_kib(host.daemon) < memory[0] + 1024 and rss_kib(host.netd) < memory[1] + 1024
@@ -138,6 +143,42 @@ def test_damaged_state_files_block_nothing(host):
     for name in ("b", "c", "d"):
         assert (files / f"{name}.json.bad").exists(), "set aside, not lost"
         assert f"{name}.json" in host.daemon.text()
+
+
+def test_files_that_the_daemons_user_cannot_reach():
+    """rolegated then stays root, without a capability, says so, and can still reload and restart."""
+    host = Host()
+    os.chmod(host.dir, 0o700)
+    with host:
+        c = host.container("c")
+        host.register("c")
+        assert c.role() == "web"
+        status = open(f"/proc/{host.daemon_pid()}/status").read()
+        for line in ("CapEff", "CapPrm", "CapBnd", "CapAmb", "CapInh"):
+            assert f"{line}:\t0000000000000000" in status
+        assert "cannot reach" in host.daemon.text() or "there is no user" in host.daemon.text()
+        host.daemon.process.send_signal(signal.SIGHUP)
+        host.wait(lambda: "reloaded" in host.daemon.text(), "the reload")
+        host.netd.stop()
+        host.netd.start()
+        host.wait(lambda: host.daemon.text().count("connected to rolegate-netd") == 2, "the reconnection")
+        host.daemon.stop()
+        host.start_daemon()
+        host.wait(lambda: (host.show("c") or {}).get("state") == "ready", "c to be ready")
+
+
+def test_the_daemons_own_user():
+    """Where user rolegate exists (tests/run makes it), rolegated is it, and has no capability."""
+    with Host() as host:
+        status = open(f"/proc/{host.daemon_pid()}/status").read()
+        assert f"Uid:\t{pwd.getpwnam('rolegate').pw_uid}\t" in status
+        assert "CapBnd:\t0000000000000000" in status and "NoNewPrivs:\t1" in status
+        if "ROLEGATE_SANITIZED" not in os.environ:
+            assert "Seccomp:\t2" in status
+            # Not dumpable: its memory is not even its own user's to read.
+            result = subprocess.run(["setpriv", "--reuid", "rolegate", "--clear-groups", "/usr/bin/python3", "-c",
+                                     f"open('/proc/{host.daemon_pid()}/mem')"], capture_output=True, text=True)
+            assert "PermissionError" in result.stderr
 
 
 def test_netd_away(host):

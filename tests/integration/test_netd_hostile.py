@@ -326,7 +326,7 @@ def test_only_root_and_the_user_rolegate_are_heard():
         netd.wrapper = with_user(netd.directory.name)
         netd.start()
         st = os.stat(netd.socket)
-        assert (st.st_uid, st.st_gid, st.st_mode & 0o777) == (ROLEGATE_UID, ROLEGATE_UID, 0o600)
+        assert (st.st_uid, st.st_gid, st.st_mode & 0o777) == (ROLEGATE_UID, 0, 0o660)
         assert connect_as(ROLEGATE_UID, netd.socket) == "ok"
         assert connect_as(1000, netd.socket) == "PermissionError"
         os.chmod(netd.socket, 0o666)  # as if the file's mode were no hindrance

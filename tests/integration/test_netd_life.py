@@ -258,7 +258,7 @@ def test_socket_is_its_users_alone(machine, uid):
         netd.wrapper = with_user(netd.directory.name, there=uid != 0)
         netd.start()
         st = os.stat(netd.socket)
-        assert stat.S_ISSOCK(st.st_mode) and st.st_mode & 0o777 == 0o600 and st.st_uid == uid
+        assert stat.S_ISSOCK(st.st_mode) and st.st_mode & 0o777 == 0o660 and (st.st_uid, st.st_gid) == (uid, 0)
         assert os.stat(os.path.dirname(netd.socket)).st_mode & 0o777 == 0o755
 
 

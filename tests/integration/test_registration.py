@@ -183,7 +183,7 @@ def test_a_policy_that_forbids_takes_credentials_away(host):
 
 
 @pytest.mark.parametrize("line, complaint", [
-    ("[aws]\nregoin = x\n", "1"), ("[nonsense]\nx = 1\n", "nonsense"), ("[intercept]\nport = 80\n", "port"),
+    ("[aws]\nregoin = x\n", ":2: regoin"), ("[nonsense]\nx = 1\n", "nonsense"), ("[intercept]\nport = 80\n", "port"),
     ("port = 1\n", "port"), ("[aws]\nregion\n", ":2"), ("[imds]\ntokens = sometimes\n", "tokens"),
 ])
 def test_a_bad_configuration_names_file_and_line(tmp_path, line, complaint):
