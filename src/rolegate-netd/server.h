@@ -3,8 +3,8 @@
 
 #include "rolegate-netd/netd.h"
 
-/* server_open(netd, diag): make the socket and listen: 0660, of rolegated's user and group root. A stale one is
- * replaced; one that somebody listens on is an error. 0 or -errno. */
+/* server_open(netd, diag): make the socket and listen: 0660, of rolegated's user and group root. A
+ * stale one is replaced; one that somebody listens on is an error. 0 or -errno. */
 int server_open(struct netd *netd, struct diag *diag);
 
 /* server_run(netd): accept and serve until SIGTERM or SIGINT. 0 or -errno. */
