@@ -27,7 +27,7 @@ from netns import Netns, veth
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("ROLEGATE_BUILD", ROOT / "build"))
-WRAPPER = os.environ.get("ROLEGATE_WRAPPER", "").split()  # valgrind, say
+WRAPPER = os.environ.get("ROLEGATE_WRAPPER", "").split()  # valgrind, say, around rolegated
 SLOW = 10 if WRAPPER else 1  # how much longer things may take under it
 ROLE = "arn:aws:iam::123456789012:role/"
 IMDS = "169.254.169.254"
@@ -59,7 +59,8 @@ class Daemon:
     def start(self, **environ):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                ["ip", "netns", "exec", self.netns, *WRAPPER, binary(self.name), "--config", self.config],
+                ["ip", "netns", "exec", self.netns, *(WRAPPER if self.name == "rolegated" else []),
+                 binary(self.name), "--config", self.config],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | environ)
         return self
 
