@@ -110,7 +110,8 @@ STAGES = {
     "fake": lambda: pytest(["tests/fake_aws"]),
     "integration": lambda: pytest(INTEGRATION),
     "integration-asan": lambda: pytest(INTEGRATION, "asan", ROLEGATE_SANITIZED="1", **SANITIZERS),
-    "valgrind": lambda: pytest([f"tests/integration/{name}" for name in VALGRIND_TESTS],
+    "valgrind": lambda: pytest([*(f"tests/integration/{name}" for name in VALGRIND_TESTS),
+                                "-k", "not a_pid_is_watched"],  # valgrind 3.19 has no pidfd_open
                                ROLEGATE_WRAPPER=VALGRIND),
     "sdk": lambda: pytest(["tests/conformance/test_sdk.py"]),
     "quickstart": lambda: check("deploy/quickstart", run([ROOT / "deploy" / "quickstart"])),

@@ -25,9 +25,11 @@
  *	-EBADMSG    the answer is cut or malformed; what was asked may have been done
  *	-EMSGSIZE   the answer is too large
  *	-EREMOTEIO  the daemon refused: error.status is its HTTP status (403: the policy does not
- *allow it; 409: the id exists with another definition; 422: error.field is invalid; 504: not ready
- *within wait_s), error.code, error.field and error.message its reason -ENOMEM     out of memory and
- *fills `error`, which may be NULL.
+ *	            allow it; 409: the id exists with another definition; 422: error.field is
+ *	            invalid; 504: not ready within wait_s), error.code, error.field and
+ *	            error.message its reason
+ *	-ENOMEM     out of memory
+ * and fills `error`, which may be NULL.
  */
 #ifndef ROLEGATE_CLIENT_H
 #define ROLEGATE_CLIENT_H
@@ -80,10 +82,11 @@ void rolegate_registration_free(struct rolegate_registration *registration); /* 
  *	once:                role_arn, netns (absolute path), pid, intercept (netns, bridge),
  *	                     session_name, external_id, duration_s, source_identity, session_policy
  *	                     (a JSON object's text), tokens (required, optional), hop_limit,
- *image.ref, image.digest, wait_s an item a call:      transitive_tag_keys, policy_arns a
- *"KEY=VALUE" a call: session_tags, labels, metadata (a key that comes again makes a list) role_arn
- *and one of netns and pid are needed, the rest have defaults. -EINVAL for an unknown field, a
- *malformed or a repeated value; the daemon checks what it means. */
+ *	                     image.ref, image.digest, wait_s
+ *	an item a call:      transitive_tag_keys, policy_arns
+ *	a "KEY=VALUE" a call: session_tags, labels, metadata (a key that comes again makes a list)
+ * role_arn and one of netns and pid are needed, the rest have defaults. -EINVAL for an unknown
+ * field, a malformed or a repeated value; the daemon checks what it means. */
 int rolegate_registration_set(struct rolegate_registration *registration, const char *field,
 			      const char *value, struct rolegate_error *error);
 

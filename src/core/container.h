@@ -21,6 +21,7 @@ struct container {
 	struct registration *registration;
 	struct session *session; /* one reference in the pool */
 	enum container_phase phase;
+	bool restored;			       /* from its state file */
 	uint8_t instance[TOKEN_INSTANCE_SIZE]; /* random, new for each registration */
 	uint8_t token_key[TOKEN_KEY_SIZE];
 	uint64_t netns_dev, netns_ino; /* 0 until attached; a restored one knows them before */

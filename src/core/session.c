@@ -59,8 +59,8 @@ enum session_state session_state(const struct session *s, int64_t now_ms)
 	if (session_valid(s, now_ms))
 		return SESSION_READY;
 	switch (s->last_class) {
-	case STS_OK:
-		return SESSION_PENDING;
+	case STS_OK: /* no attempt has failed: the first is out, or a renewal hangs */
+		return s->credentials ? SESSION_FAILING : SESSION_PENDING;
 	case STS_DENIED:
 		return SESSION_DENIED;
 	default:

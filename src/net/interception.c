@@ -103,8 +103,7 @@ static void advance(struct interception *i, struct container *c)
 		return;
 	switch (c->phase) {
 	case CONTAINER_ATTACHING:
-		r = netd_client_attach(i->netd, c->id, c->registration->netns, i->deps.port,
-				       on_attached, c);
+		r = netd_client_attach(i->netd, c->id, c->registration->netns, on_attached, c);
 		break;
 	case CONTAINER_STANDING:
 		if (c->netd_knows)
@@ -131,7 +130,6 @@ static void on_attachment(const char *id, uint64_t netns_dev, uint64_t netns_ino
 	if (c && c->phase == CONTAINER_ATTACHING && c->netns_ino == netns_ino &&
 	    c->netns_dev == netns_dev) {
 		/* One we had before our restart; a fresh one has no netns inode yet. */
-		log_info(id, "taken over from rolegate-netd");
 		if (open_door(i, c, fds, n_fds) < 0)
 			fail(i, c, -ENOMEM, "", "the listeners could not be served");
 		return;

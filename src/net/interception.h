@@ -29,7 +29,6 @@ struct interception_events {
 struct interception_deps {
 	struct event_base *base;
 	const char *netd_socket;
-	uint16_t port;
 	struct container_registry *registry;
 	struct frontend *frontend;
 };

@@ -108,8 +108,7 @@ static struct netd_op *find_op(struct netd_client *client, uint64_t serial)
 }
 
 static int enqueue(struct netd_client *client, enum netd_verb verb, const char *id,
-		   const char *path, uint16_t port, const int *fds, size_t n_fds,
-		   netd_client_cb *cb, void *data)
+		   const char *path, const int *fds, size_t n_fds, netd_client_cb *cb, void *data)
 {
 	if (client->fd < 0)
 		return -ENOTCONN;
@@ -120,7 +119,6 @@ static int enqueue(struct netd_client *client, enum netd_verb verb, const char *
 		.version = NETD_PROTOCOL_VERSION,
 		.verb = verb,
 		.serial = ++client->serial,
-		.port = port,
 	};
 	snprintf(op->request.id, sizeof(op->request.id), "%s", id);
 	snprintf(op->request.path, sizeof(op->request.path), "%s", path);
@@ -187,7 +185,7 @@ static void finish_op(struct netd_client *client, struct netd_op *op,
 
 	memcpy(answer.fds, fds, sizeof(answer.fds));
 	if (!cb && attached) /* no one wants it any more */
-		(void)enqueue(client, NETD_DETACH, op->request.id, "", 0, NULL, 0, NULL, NULL);
+		(void)enqueue(client, NETD_DETACH, op->request.id, "", NULL, 0, NULL, NULL);
 	op_free(client, op);
 	if (cb)
 		cb(&answer, client->data, data);
@@ -269,7 +267,7 @@ static void on_hello(const struct netd_answer *answer, void *context, void *data
 	if (answer->error < 0)
 		log_error(NULL, "rolegate-netd refused us: %s", answer->text);
 	else
-		(void)enqueue(client, NETD_LIST, "", "", 0, NULL, 0, NULL, NULL);
+		(void)enqueue(client, NETD_LIST, "", "", NULL, 0, NULL, NULL);
 }
 
 static int try_connect(struct netd_client *client)
@@ -290,7 +288,7 @@ static int try_connect(struct netd_client *client)
 	client->write_event = event_new(client->base, client->fd, EV_WRITE, on_writable, client);
 	if (!client->read_event || !client->write_event || event_add(client->read_event, NULL) < 0)
 		return -ENOMEM;
-	return enqueue(client, NETD_HELLO, "", "", 0, NULL, 0, on_hello, client);
+	return enqueue(client, NETD_HELLO, "", "", NULL, 0, on_hello, client);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *data)
@@ -353,20 +351,20 @@ bool netd_client_is_ready(const struct netd_client *client)
 }
 
 int netd_client_attach(struct netd_client *client, const char *id, const char *netns_path,
-		       uint16_t port, netd_client_cb *cb, void *data)
+		       netd_client_cb *cb, void *data)
 {
-	return enqueue(client, NETD_ATTACH, id, netns_path, port, NULL, 0, cb, data);
+	return enqueue(client, NETD_ATTACH, id, netns_path, NULL, 0, cb, data);
 }
 
 int netd_client_adopt(struct netd_client *client, const char *id, const int *fds, size_t n_fds,
 		      netd_client_cb *cb, void *data)
 {
-	return enqueue(client, NETD_ADOPT, id, "", 0, fds, n_fds, cb, data);
+	return enqueue(client, NETD_ADOPT, id, "", fds, n_fds, cb, data);
 }
 
 int netd_client_detach(struct netd_client *client, const char *id, netd_client_cb *cb, void *data)
 {
-	return enqueue(client, NETD_DETACH, id, "", 0, NULL, 0, cb, data);
+	return enqueue(client, NETD_DETACH, id, "", NULL, 0, cb, data);
 }
 
 void netd_client_forget(struct netd_client *client, void *data)

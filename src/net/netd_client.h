@@ -47,7 +47,7 @@ bool netd_client_is_ready(const struct netd_client *client);
 /* Requests: 0, -ENOTCONN, or -ENOMEM; then cb will not run. If netd is lost meanwhile, cb gets
  * -ECONNRESET. `cb` may be NULL. */
 int netd_client_attach(struct netd_client *client, const char *id, const char *netns_path,
-		       uint16_t port, netd_client_cb *cb, void *data);
+		       netd_client_cb *cb, void *data);
 int netd_client_adopt(struct netd_client *client, const char *id, const int *fds, size_t n_fds,
 		      netd_client_cb *cb, void *data);
 int netd_client_detach(struct netd_client *client, const char *id, netd_client_cb *cb, void *data);

@@ -9,17 +9,7 @@
 
 #include "util/cleanup.h"
 #include "util/log.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
+#include "util/sanitized.h"
 
 /* Seen by strace in netd, its workers, iptables 1.8.9 (both variants), with their siblings that
  * other versions of glibc or other architectures use instead. Laid out by hand, to stay readable.

@@ -12,17 +12,16 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "rolegate-netd/host_guard.h"
 #include "rolegate-netd/job.h"
 #include "rolegate-netd/liveness.h"
-#include "rolegate-netd/notify.h"
 #include "rolegate-netd/peer.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/log.h"
+#include "util/notify.h"
 
 #define REFUSAL_LOG_PERIOD_MS 5000
 #define ACCEPT_RETRY_MS 1000
@@ -173,14 +172,9 @@ static void reload(struct netd *netd)
 {
 	struct config config;
 	struct diag diag = {0};
-	char state[64];
 	enum log_level level = LOG_LEVEL_INFO;
-	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld",
-		 (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-	notify_send(state);
+	notify_reloading();
 	if (config_load(netd->config_path, &config, &diag) < 0) {
 		log_error(NULL, "the old configuration stays in force: %s", diag.text);
 	} else {
@@ -196,7 +190,7 @@ static void reload(struct netd *netd)
 		log_info(NULL, "configuration reloaded");
 		host_guard_reload(netd);
 	}
-	notify_send("READY=1");
+	notify_ready();
 }
 
 static void handle_signal(void *user, uint32_t events)
@@ -247,11 +241,11 @@ int server_run(struct netd *netd)
 	if (r < 0)
 		return r;
 	host_guard_run(netd);
-	notify_send("READY=1");
+	notify_ready();
 	log_info(NULL, "serving at %s, port %lld in each netns", netd->config.netd.socket,
 		 (long long)netd->config.intercept.port);
 	r = loop_run(&netd->loop);
-	notify_send("STOPPING=1");
+	notify_stopping();
 	peer_free_all(netd);
 	job_free_all(netd);
 	return r;

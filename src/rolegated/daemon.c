@@ -78,11 +78,9 @@ static void warn_of_fixed_keys(const struct config *old, const struct config *ne
 	    strcmp(old->control.group, new->control.group) != 0 ||
 	    strcmp(old->netd.socket, new->netd.socket) != 0 ||
 	    strcmp(old->state.dir, new->state.dir) != 0 ||
-	    old->intercept.port != new->intercept.port ||
-	    old->intercept.bridge_port != new->intercept.bridge_port ||
-	    old->aws.base_credentials != new->aws.base_credentials)
-		log_warning(NULL, "[control], [netd], [state], [intercept] and base_credentials "
-				  "change at a restart only");
+	    old->intercept.bridge_port != new->intercept.bridge_port)
+		log_warning(NULL,
+			    "[control], [netd], [state] and bridge_port change at a restart only");
 }
 
 static void reload(struct daemon *d)
@@ -244,7 +242,6 @@ static int start(struct daemon *d, struct diag *diag)
 				  (unsigned)d->config.aws.sts_max_per_second, clock_now_ms());
 	}
 	explicit_bzero(key, sizeof(key));
-	/* Before privileges go: the base credentials' file may be root's. */
 	if (r == 0)
 		r = make_parts(d, diag);
 	if (r == 0)

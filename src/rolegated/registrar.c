@@ -118,7 +118,7 @@ static void on_stood(struct container *c, void *data)
 		take_down(r, c, "its process has exited");
 		return;
 	}
-	int error = state_save(r->deps.state, c);
+	int error = c->restored ? 0 : state_save(r->deps.state, c);
 	if (error < 0) {
 		diag_set(&diag, NULL, "the state file cannot be written: %s", strerror(-error));
 		log_error(c->id, "not registered: %s", diag.text);
@@ -126,9 +126,9 @@ static void on_stood(struct container *c, void *data)
 		take_down(r, c, diag.text);
 		return;
 	}
-	log_info(c->id, "registered: %s intercepted in netns %s (inode %llu)",
-		 c->registration->role.role_arn, c->registration->netns,
-		 (unsigned long long)c->netns_ino);
+	log_info(c->id, "%s: %s intercepted in netns %s (inode %llu)",
+		 c->restored ? "taken up again" : "registered", c->registration->role.role_arn,
+		 c->registration->netns, (unsigned long long)c->netns_ino);
 	waits_check(&r->waits, c);
 }
 
@@ -178,7 +178,6 @@ int registrar_new(const struct registrar_deps *deps, struct registrar **ret)
 	struct interception_deps interception = {
 		.base = deps->base,
 		.netd_socket = deps->config->netd.socket,
-		.port = (uint16_t)deps->config->intercept.port,
 		.registry = deps->registry,
 		.frontend = deps->frontend,
 	};
@@ -417,6 +416,7 @@ static void restore_one(const struct container_state *stored,
 	}
 	c->netns_dev = stored->netns_dev;
 	c->netns_ino = stored->netns_ino;
+	c->restored = true;
 	if (watch_process(r, c, stored->pid_started, &diag) < 0) {
 		log_info(stored->id, "not taken up again: %s", diag.text);
 		abandon(r, c, 409, "unregistered", &diag);

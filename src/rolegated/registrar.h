@@ -4,7 +4,8 @@
  *	             -> doors open -> wait for credentials -> answer
  *	unregister:  state file -> doors shut -> session, keys -> netd DETACH -> answer
  *
- * A step that fails undoes the ones before it, in reverse order. After a restart every stored
+ * A step that fails undoes the ones before it, in reverse order; credentials that do not come are no
+ * such failure: the container stays registered (504) and goes on trying. After a restart every stored
  * container is taken up again: with the listeners that netd kept, or by a new ATTACH.
  */
 #pragma once
@@ -59,7 +60,8 @@ void registrar_restore(struct registrar *r);
 struct registrar_wait *registrar_register(struct registrar *r, const char *id, const char *body,
 					  size_t len, registrar_cb *cb, void *data);
 
-/* registrar_unregister(r, id, cb, data): likewise; 204, or 404. */
+/* registrar_unregister(r, id, cb, data): likewise; 204, also for an id that is
+ * not registered. */
 struct registrar_wait *registrar_unregister(struct registrar *r, const char *id, registrar_cb *cb,
 					    void *data);
 

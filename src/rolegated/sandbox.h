@@ -2,14 +2,15 @@
  *
  *	sandbox_enter()  last thing before the first container is served.
  *		Should: leave the files it reads at run time readable (configuration, policy,
- *resolver, CA certificates, /proc), the state directory writable, and nothing else (Landlock);
- *leave the system calls the event loop, libcurl and the resolver's threads make (seccomp). Mustn't:
- *be able to run a program, trace a process, enter a namespace, mount, load a module, or listen on a
- *new Internet socket afterwards.
+ *		resolver, CA certificates, /proc), the state directory writable, and nothing else
+ *		(Landlock); leave the system calls that the event loop, libcurl and the resolver's
+ *		threads make (seccomp).
+ *		Mustn't: be able to run a program, trace a process, enter a namespace, mount, load a
+ *		module, or listen on a new socket afterwards.
  *
  * A kernel without Landlock is said in the log and tolerated; one without seccomp is an error. What
  * is refused returns EPERM or EACCES: a path we forgot fails, and closed, but does not end the
- *daemon.
+ * daemon.
  */
 #pragma once
 

@@ -1,5 +1,5 @@
 /* state: what survives a restart, in [state] dir: the token key and one file a container. Nothing
- *in it is secret but the key (0600). DESIGN section 8.
+ * in it is secret but the key (0600). DESIGN section 8.
  *
  *	DIR/token.key              32 random bytes
  *	DIR/containers/ID.json     one registration
@@ -14,7 +14,8 @@ struct state {
 	int containers_fd; /* DIR/containers */
 };
 
-/* state_open(dir, state, diag): make the directories if they are missing (0700). */
+/* state_open(dir, state, diag): make the directories if they are missing: DIR 0755
+ * (the sockets may be in it), DIR/containers 0700. */
 int state_open(const char *dir, struct state *state, struct diag *diag);
 void state_close(struct state *state);
 

@@ -12,8 +12,7 @@
  *	               <-------------------    LIST    id "" ends the list
  *	ATTACH         ------------------->
  *	               <-------------------    ATTACH  error, or the netns and its listeners
- *	ADOPT + fds    ------------------->            (netd was restarted: here are its sockets
- *again)
+ *	ADOPT + fds    ------------------->            (netd was restarted: its sockets again)
  *	               <-------------------    ADOPT
  *	DETACH         ------------------->
  *	               <-------------------    DETACH  rules, routes and sockets are gone
@@ -26,8 +25,8 @@
  * ATTACH fails with EINVAL (the path names no netns, or the host's), EEXIST (the netns is attached
  * under another id), EBUSY (the id has another netns), EADDRINUSE (a workload has the port),
  * EOPNOTSUPP (the mode), ENOSPC or EMFILE (too many attachments), ETIMEDOUT, or what the system
- *said. The same id and netns again is no error: it returns the same listeners. ADOPT takes 1 or 2
- *listeners, in the order in which netd handed them out. DETACH of an unknown id is no error.
+ * said. The same id and netns again is no error: it returns the same listeners. ADOPT takes 1 or 2
+ * listeners, in the order in which netd handed them out. DETACH of an unknown id is no error.
  */
 #pragma once
 

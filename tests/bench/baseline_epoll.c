@@ -1,5 +1,5 @@
 /* The floor: a bare epoll loop that answers whatever ends in an empty line with fixed bytes. No
- *parser, no token, no limits: what the kernel and the client alone allow.
+ * parser, no token, no limits: what the kernel and the client alone allow.
  *
  *	baseline_epoll PORT BODY_FILE
  */

@@ -321,33 +321,3 @@ def test_a_hundred_containers_at_once(netd, client):
             netns.close()
 
 
-def test_attach_takes_at_most_one_and_a_half_times_the_restores(client):
-    """The two runs of iptables-restore that an attach makes, one after the other, are the measure."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    texts = {}
-    for family in (4, 6):
-        with open(f"{here}/../../iptables/netns.v{family}.rules") as f:
-            text = re.sub(r"^#.*\n|^\n", "", f.read(), flags=re.M).replace("@PORT@", "16925")
-        texts[family] = text.replace(":ROLEGATE - [0:0]", "-N ROLEGATE")
-    bare, attach = [], []
-    for i in range(15):
-        with Netns("bare", lo=False) as netns, netns.entered():
-            start = time.perf_counter()
-            for family, program in ((4, "iptables-restore"), (6, "ip6tables-restore")):
-                subprocess.run(
-                    [f"/usr/sbin/{program}", "--noflush", "-w", "10"],
-                    input=texts[family], text=True, check=True,
-                )
-            bare.append(time.perf_counter() - start)
-        with Netns("attached", lo=False) as netns:
-            start = time.perf_counter()
-            reply = client.attach(f"c{i}", netns.path)
-            attach.append(time.perf_counter() - start)
-            assert reply.error == 0
-            reply.close()
-    ratio = statistics.median(attach) / statistics.median(bare)
-    print(
-        f"attach {statistics.median(attach) * 1e3:.2f} ms, "
-        f"restores {statistics.median(bare) * 1e3:.2f} ms, ratio {ratio:.2f}"
-    )
-    assert ratio < 1.5
