@@ -1,11 +1,8 @@
 """rolegate-netd: attaching, listing and detaching containers."""
 
 import os
-import re
 import socket
-import statistics
 import subprocess
-import time
 
 import pytest
 
