@@ -17,6 +17,7 @@ from host import BUILD, SLOW
 
 HERE = pathlib.Path(__file__).resolve().parent
 TIMEOUT_S = 120 * SLOW
+BY_IPV6 = ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv6")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Client:
     tokens: str = "required"  # "optional": it knows IMDSv1 alone
     calls: str = "sts"  # or "s3": it cannot ask the STS who it is
     go: bool = False
-    ipv6: bool = False  # it can be told to ask fd00:ec2::254
+    ipv6: tuple = ()  # the variable that tells it to ask fd00:ec2::254
 
     def program(self):
         if self.go:
@@ -48,11 +49,11 @@ def _go(name, package, **kwargs):
 
 
 CLIENTS = [
-    Client("boto3", ("python3-boto3", "python3-botocore"), ("/usr/bin/python3", "client.py"), ipv6=True),
-    Client("aws-cli", ("awscli",), ("client",), ipv6=True),
-    Client("ruby", ("ruby-aws-sdk-core",), ("/usr/bin/ruby", "client.rb"), ipv6=True),
-    _go("go-v1", "golang-github-aws-aws-sdk-go-dev", ipv6=True),
-    _go("go-v2", "golang-github-aws-aws-sdk-go-v2-dev", ipv6=True),
+    Client("boto3", ("python3-boto3", "python3-botocore"), ("/usr/bin/python3", "client.py"), ipv6=BY_IPV6),
+    Client("aws-cli", ("awscli",), ("client",), ipv6=BY_IPV6),
+    Client("ruby", ("ruby-aws-sdk-core",), ("/usr/bin/ruby", "client.rb"), ipv6=BY_IPV6),
+    _go("go-v1", "golang-github-aws-aws-sdk-go-dev", ipv6=BY_IPV6),
+    _go("go-v2", "golang-github-aws-aws-sdk-go-v2-dev", ipv6=BY_IPV6),
     _go("minio-go", "golang-github-minio-minio-go-v7-dev", calls="s3"),
     Client("php-async-aws", ("php-async-aws-core",), ("/usr/bin/php", "client.php"), tokens="optional"),
     Client("rclone", ("rclone",), ("client",), calls="s3"),

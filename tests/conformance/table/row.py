@@ -102,8 +102,9 @@ class Request:
         elif isinstance(self.token, str):
             headers[TOKEN_HEADER] = self.token
         began = time.monotonic()
+        timeout = 1.5 if self.to == "stranger" else 5 * SLOW
         try:
-            answer = Answer(*container.request(self.method, self.path, headers, address=address))
+            answer = Answer(*container.request(self.method, self.path, headers, address=address, timeout=timeout))
         except OSError as error:
             return Nothing(type(error).__name__)
         answer.seconds = time.monotonic() - began

@@ -36,6 +36,10 @@ class World:
         """The access key id that this container's credentials have, as the operator sees it."""
         return self.host.show(name)["access_key_id"]
 
+    def environment(self, name):
+        """The variables that registering returns for the workload: {"ecs": {…}, "eks": {…}}."""
+        return self.host.show(name)["environment"]
+
     @contextlib.contextmanager
     def fresh(self, **kwargs):
         with Host(**kwargs) as host:
