@@ -94,6 +94,13 @@ void container_state_print(const struct container_state *state, struct buf *out)
 	json_decref(registration);
 }
 
+static bool is_instance(const char *text)
+{
+	size_t n = strlen(text);
+
+	return n == STATE_INSTANCE_HEX_SIZE - 1 && strspn(text, "0123456789abcdefABCDEF") == n;
+}
+
 int container_state_parse(const char *text, size_t len, struct container_state *ret,
 			  struct diag *diag)
 {
@@ -119,10 +126,14 @@ int container_state_parse(const char *text, size_t len, struct container_state *
 				   &id, "instance", &instance, "registered_at_s", &registered_at_s,
 				   "netns_dev", &netns_dev, "netns_ino", &netns_ino, "pid_started",
 				   &pid_started, "registration", &registration);
-	if (r < 0 || strlen(instance) != STATE_INSTANCE_HEX_SIZE - 1) {
+	const char *bad = r < 0				  ? error.text
+			  : !is_instance(instance)	  ? "bad instance"
+			  : !json_is_object(registration) ? "the registration is no object"
+							  : NULL;
+	if (bad) {
+		r = diag_fail(EINVAL, diag, NULL, "is no state file: %s", bad);
 		json_decref(json);
-		return diag_fail(EINVAL, diag, NULL, "is no state file: %s",
-				 r < 0 ? error.text : "bad instance");
+		return r;
 	}
 	*ret = (struct container_state){.registered_at_s = registered_at_s,
 					.netns_dev = (uint64_t)netns_dev,

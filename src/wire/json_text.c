@@ -16,6 +16,10 @@ static int load(const char *text, size_t len, json_t **ret)
 {
 	json_error_t error;
 
+	*ret = NULL;
+	/* jansson passes over a NUL that follows a number. */
+	if (len > 0 && memchr(text, '\0', len))
+		return -EBADMSG;
 	*ret = json_loadb(text, len, JSON_DECODE_ANY, &error);
 	if (*ret)
 		return 0;

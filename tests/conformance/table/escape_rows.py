@@ -1,0 +1,92 @@
+"""Cases 68 to 79: ways around, and what the upstream sees."""
+
+import json
+
+from table.row import GET, Row, body, by, by_v4, got, is_
+from table.token_rows import ROLE
+
+HOST_MARKERS = ("ASIAHOST", "HOSTSECRET", "HOSTTOKEN", "HOSTUSERDATA", "HOSTSIGNATURE", "HOSTPUBLICKEY", "HOSTSSHKEYS")
+BLOCKED = ("user-data", "identity-credentials", "pkcs7", "rsa2048", "dsa2048", "signature", "public-keys",
+           "managed-ssh-keys", "vhostmd")
+
+
+def crawl(world, address):
+    """GET every listing from / down: names that must not be listed, children that do not answer."""
+    c = world.containers["c"]
+    token, queue, blocked, broken = c.token(address=address), ["/latest/"], [], []
+    while queue:
+        path = queue.pop()
+        for name in c.get(path, token, address)[2].decode().split("\n"):
+            child = path + name
+            if any(word in child.split("/") for word in BLOCKED):
+                blocked.append(child)
+            elif name.endswith("/"):
+                queue.append(child)
+            elif c.get(child, token, address)[0] != 200:
+                broken.append(child)
+    return [blocked, broken]
+
+
+def not_forwarded(world, _):
+    """GET a passed-through path with headers of one's own: those that the upstream saw."""
+    with world.fresh() as host:
+        c = host.container("c")
+        host.register("c")
+        token = c.token()
+        host.fake.clear()
+        status = c.get("/latest/meta-data/ami-id?probe", token,
+                       headers={"Via": "1.1 x", "Forwarded": "for=x", "X-Probe": "x", "Cookie": "x"})[0]
+        seen = [name.lower() for r in host.fake.requests("imds") for name, value in r["headers"]
+                if name.lower() in ("via", "forwarded", "x-probe", "cookie", "x-forwarded-for") or value == token]
+        targets = {r["target"] for r in host.fake.requests("imds")}
+        return [status, seen, any("probe" in target for target in targets)]
+
+
+def upstream_401(world, _):
+    """The upstream answers one GET with 401, as after a restart: GET; tokens that rolegate asked for."""
+    with world.fresh() as host:
+        c = host.container("c")
+        host.register("c")
+        token = c.token()
+        host.fake.clear()
+        host.fake.set(imds_error={"status": [401], "path": "*/ami-id"})
+        status = c.get("/latest/meta-data/ami-id", token)[0]
+        return [status, len(host.fake.requests("imds", method="PUT"))]
+
+
+no_leak = is_("nothing of the host", lambda a: not any(m.encode() in a.body for m in HOST_MARKERS))
+
+
+def is_own_document(answer):
+    document = json.loads(answer.body)
+    return document["accountId"] == "123456789012" and document["privateIp"] == "10.0.0.7"
+
+
+ROWS = [
+    Row(68, GET("/latest/meta-data/%69am/security-credentials/"), 200, body("web")),
+    Row(69, GET("/latest/meta-data/x/../iam/security-credentials/"), {200, 404}, no_leak),
+    Row("69 more", GET("/latest/meta-data/x/%2e%2e/iam/security-credentials/host-role"), 404, no_leak),
+    Row("69 more", GET("/../../latest/meta-data/iam/security-credentials/"), {200, 404}, no_leak),
+    Row(70, GET("/2012-01-12/meta-data/iam/security-credentials/"), 200, body("web")),
+    Row("70 more", GET("/2012-01-12/meta-data/iam/security-credentials/", token=None), 401),
+    Row(71, GET("/latest/meta-data/IAM/"), 404),
+    Row("71 more", GET("/LATEST/meta-data/iam/"), 404),
+    Row(72, GET("/latest/meta-data/identity-credentials/ec2/security-credentials/ec2-instance"), 404, no_leak),
+    Row(72, GET("/latest/meta-data/identity-credentials/ec2/info"), 404, no_leak),
+    Row(72, GET("/latest/meta-data/identity-credentials/"), 404, no_leak),
+    Row(73, GET("/latest/user-data"), 404, no_leak),
+    Row(74, GET("/latest/dynamic/instance-identity/pkcs7"), 404, no_leak),
+    Row(74, GET("/latest/dynamic/instance-identity/signature"), 404, no_leak),
+    Row(74, GET("/latest/dynamic/instance-identity/rsa2048"), 404, no_leak),
+    Row("74 more", GET("/latest/meta-data/public-keys/0/openssh-key"), 404, no_leak),
+    Row("74 more", GET("/latest/meta-data/managed-ssh-keys/signer-cert"), 404, no_leak),
+    Row(75, GET("/latest/dynamic/instance-identity/document"), 200, no_leak, needs="surface"),
+    Row(75, GET("/latest/dynamic/instance-identity/document"), is_("this account, this container's address", is_own_document),
+        needs="surface"),
+    Row(76, GET("/latest/meta-data/%252e%252e/user-data"), 404, no_leak),
+    Row("76 more", GET("/latest/meta-data/iam%2fsecurity-credentials%2fhost-role"), {400, 404}, no_leak),
+    Row("76 more", GET("/latest/meta-data/iam\\security-credentials\\host-role"), {400, 404}, no_leak),
+    Row(77, by(crawl), got([[], []])),
+    Row(78, by_v4(not_forwarded), got([200, [], False]), needs="surface"),
+    Row(79, by_v4(upstream_401), got([200, 1]), needs="surface"),
+]

@@ -1,0 +1,46 @@
+"""The test hosts that the table's rows run on."""
+
+import contextlib
+
+from host import Host
+
+CONTAINERS = {  # name: (role, tokens)
+    "c": ("team/web", "required"),
+    "other": ("batch", "required"),
+    "optional": ("old", "optional"),
+    "odd": ("a+b=c,d.e@f-g", "required"),
+    "stranger": None,
+}
+
+
+class World:
+    """One host that rows share and leave as they found it; `fresh()` gives a row one of its own."""
+
+    def __init__(self):
+        self.stack = contextlib.ExitStack()
+        self.host = self.stack.enter_context(Host())
+        for name, registration in CONTAINERS.items():
+            self.host.container(name)
+            if registration:
+                role, tokens = registration
+                self.host.register(name, role, tokens=tokens, metadata={"local-ipv4": "10.0.0.7"})
+        self.containers = self.host.containers
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stack.close()
+
+    def key(self, name="c"):
+        """The access key id that this container's credentials have, as the operator sees it."""
+        return self.host.show(name)["access_key_id"]
+
+    def environment(self, name):
+        """The variables that registering returns for the workload: {"ecs": {…}, "eks": {…}}."""
+        return self.host.show(name)["environment"]
+
+    @contextlib.contextmanager
+    def fresh(self, **kwargs):
+        with Host(**kwargs) as host:
+            yield host
