@@ -2,7 +2,7 @@
 
 Usage: tests/run [STAGE…]
 
-  gates      formatting, layers, sizes
+  gates      formatting, layers, headers that compile alone, sizes
   gcc        build with gcc, unit tests and fuzz corpora
   clang      the same with clang
   asan       the same with AddressSanitizer and UndefinedBehaviorSanitizer
@@ -90,7 +90,7 @@ def meson(name, compiler, *options):
 
 def gates():
     return all([check(name, run([ROOT / "tests" / "gates" / name]))
-                for name in ("check-format", "check-layers", "check-sizes")])
+                for name in ("check-format", "check-layers", "check-headers", "check-sizes")])
 
 
 INTEGRATION = ["tests/integration"]
