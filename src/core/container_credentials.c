@@ -95,7 +95,7 @@ static struct http_response answer_ecs(const struct container *c, const char *pa
 		id = (struct http_slice){path + 15, strlen(path + 15)};
 	else if (strcmp(path, "v2/credentials") != 0)
 		return container_credentials_error(DIALECT_ECS, 404, "NotFound",
-						   "there is no such path", scratch);
+						   "404 page not found", scratch);
 	if (!id.at || id.len == 0)
 		return container_credentials_error(DIALECT_ECS, 400, "NoIdInRequest",
 						   "no credentials id in the request", scratch);
@@ -138,14 +138,15 @@ struct http_response container_credentials_answer(const struct container *c, enu
 	if (request->forwarded)
 		return container_credentials_error(dialect, 403, "Forbidden",
 						   "forwarded requests are refused", scratch);
+	if (!path || !container_credentials_path(path))
+		return container_credentials_error(dialect, 404, "NotFound", "404 page not found",
+						   scratch);
 	if (request->method != HTTP_GET && request->method != HTTP_HEAD) {
 		struct http_response r = container_credentials_error(
 			dialect, 405, "MethodNotAllowed", "only GET is allowed", scratch);
 		r.allow = "GET, HEAD";
 		return r;
 	}
-	if (!path)
-		path = "";
 	return dialect == DIALECT_ECS ? answer_ecs(c, path, request, now_ms, scratch)
 				      : answer_eks(c, path, request, now_ms, scratch);
 }

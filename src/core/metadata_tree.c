@@ -173,7 +173,7 @@ static const struct metadata_node *find_child(const struct metadata_node *parent
 					      size_t len)
 {
 	for (const struct metadata_node *n = parent->children; n; n = n->next)
-		if (n->len == len && memcmp(n->name, name, len) == 0)
+		if (n->len == len && !metadata_node_variable(n) && memcmp(n->name, name, len) == 0)
 			return n;
 	/* A '*' has no sisters. */
 	if (parent->children && metadata_node_variable(parent->children) &&
