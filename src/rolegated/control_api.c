@@ -115,25 +115,50 @@ static void show_container(struct control_request *request, const struct control
 	reply_buf(request, 200, &body);
 }
 
-/* Only who registers is told: it is for the workload, and `rolegate show` may be pasted anywhere.
- */
+/* The two sets of variables for a container; `uri` is memory for one of their values. */
+#define ECS_URI_SIZE (sizeof(CONTAINER_CREDENTIALS_ECS_PATH) + TOKEN_ECS_ID_LEN)
+
+static struct container_environment environment_of(const struct control_api *api,
+						   const struct container *c,
+						   char uri[static ECS_URI_SIZE])
+{
+	const struct metadata_value *own =
+		container_metadata_get(c->metadata, "meta-data/placement/region");
+	const char *region = own ? own->text : api->config->aws.region;
+
+	snprintf(uri, ECS_URI_SIZE, CONTAINER_CREDENTIALS_ECS_PATH "%s", c->ecs_id);
+	return (struct container_environment){
+		.ecs_uri = uri,
+		.eks_uri = CONTAINER_CREDENTIALS_EKS_URI,
+		.eks_token = c->eks_token,
+		.region = region ? region : host_credentials_region(api->base_credentials),
+	};
+}
+
+static void show_environment(struct control_request *request, const struct control_api *api,
+			     const char *id)
+{
+	const struct container *c = container_find(api->registry, id);
+	char uri[ECS_URI_SIZE];
+	struct buf body = {0};
+
+	if (!c) {
+		reply_not_found(request, "such container");
+		return;
+	}
+	struct container_environment environment = environment_of(api, c, uri);
+	container_environment_print(&environment, &body);
+	reply_buf(request, 200, &body);
+}
+
+/* Who registers is told the environment; who only looks is not: `rolegate show` may be pasted
+ * anywhere. */
 static void print_registered(const struct control_api *api, const struct container *c,
 			     struct buf *out)
 {
-	const struct metadata_value *region =
-		container_metadata_get(c->metadata, "meta-data/placement/region");
-	char ecs_uri[sizeof(CONTAINER_CREDENTIALS_ECS_PATH) + TOKEN_ECS_ID_LEN];
-	struct container_environment environment = {
-		.ecs_uri = ecs_uri,
-		.eks_uri = CONTAINER_CREDENTIALS_EKS_URI,
-		.eks_token = c->eks_token,
-		.region = region ? region->text
-			  : api->config->aws.region
-				  ? api->config->aws.region
-				  : host_credentials_region(api->base_credentials),
-	};
+	char uri[ECS_URI_SIZE];
+	struct container_environment environment = environment_of(api, c, uri);
 
-	snprintf(ecs_uri, sizeof(ecs_uri), CONTAINER_CREDENTIALS_ECS_PATH "%s", c->ecs_id);
 	print_container(c, true, &environment, out);
 }
 
@@ -212,7 +237,7 @@ static void refresh(struct control_request *request, struct control_api *api, co
 		control_reply(request, 202, JSON, "{}\n");
 }
 
-/* /v1/containers/ID[/refresh]; `rest` begins with the id. */
+/* /v1/containers/ID[/refresh|/environment]; `rest` begins with the id. */
 static void handle_container(struct control_request *request, struct control_api *api,
 			     const char *rest)
 {
@@ -229,6 +254,11 @@ static void handle_container(struct control_request *request, struct control_api
 	} else if (slash && strcmp(slash, "/refresh") == 0) {
 		if (strcmp(method, "POST") == 0)
 			refresh(request, api, id);
+		else
+			reply_method(request);
+	} else if (slash && strcmp(slash, "/environment") == 0) {
+		if (strcmp(method, "GET") == 0)
+			show_environment(request, api, id);
 		else
 			reply_method(request);
 	} else if (slash) {

@@ -59,6 +59,14 @@ static json_t *environment_json(const struct container_environment *e)
 			 add_region(eks, e->region));
 }
 
+void container_environment_print(const struct container_environment *e, struct buf *out)
+{
+	json_t *json = environment_json(e);
+
+	put_json(json, JSON_COMPACT, out);
+	json_decref(json);
+}
+
 void container_json_print(const struct container_view *view, bool full, struct buf *out)
 {
 	json_t *registration = json_loads(view->canonical, 0, NULL);

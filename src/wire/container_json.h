@@ -34,6 +34,9 @@ struct container_view {
 /* container_json_print(view, full, out): one object. `full` adds the rest of the registration. */
 void container_json_print(const struct container_view *view, bool full, struct buf *out);
 
+/* container_environment_print(e, out): {"ecs":{NAME:VALUE,…},"eks":{…}}. */
+void container_environment_print(const struct container_environment *e, struct buf *out);
+
 /* control_json_error(code, diag, out): {"error":{"code","message","field"}}. */
 void control_json_error(const char *code, const struct diag *diag, struct buf *out);
 
