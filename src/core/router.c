@@ -414,6 +414,8 @@ static enum router_verdict ask(struct question *q, struct http_response *ret)
 		*ret = answer_wrong_host(q);
 	else if (parsed == -EINVAL)
 		*ret = counted(q, http_response_error(400));
+	else if (dialect == DIALECT_IMDS && parsed == 0 && container_credentials_path(path.text))
+		*ret = counted(q, http_response_not_found()); /* right path, wrong address */
 	else if (dialect == DIALECT_IMDS)
 		*ret = answer_imds(q, &path, parsed);
 	else

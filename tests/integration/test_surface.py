@@ -42,15 +42,10 @@ def whole(c):
     return crawl(c, "/latest/meta-data/") | crawl(c, "/latest/dynamic/")
 
 
-def prefetched(host):
-    host.wait(lambda: host.fake.requests("imds", path="/latest/meta-data/block-device-mapping/root")
-              and host.fake.stats()["imds"]["in_flight"] == 0, "the prefetch")
-
-
 @pytest.fixture(scope="module")
 def shared():
     with Host() as host:
-        prefetched(host)
+        host.prefetched()
         host.container("plain")
         host.register("plain")
         host.container("own")
@@ -258,7 +253,7 @@ def test_upstream_down_from_the_start():
 @pytest.fixture
 def opened():
     with Host(config={"imds": {"allow": "meta-data/instance-action, meta-data/events meta-data/local-ipv4"}}) as host:
-        prefetched(host)
+        host.prefetched()
         host.container("c")
         host.container("d")
         host.register("c")
