@@ -58,32 +58,38 @@ def encode_some(text, pick):
 
 
 def odd_target(pick):
+    """A target of one, two or three oddities: with more, nothing would get past the parser."""
+    odd = set(pick.sample(["prefix", "version", "separator", "encode", "case", "noise", "above", "suffix"], pick.choice([0, 1, 1, 2, 3])))
     segments = pick.choice(TARGETS).split("/")
+    special = pick.randrange(1, len(segments)) if "separator" in odd and len(segments) > 1 else None
     path = segments[0]
-    for segment in segments[1:]:
-        path += pick.choice(SEPARATORS) + segment
-    if pick.random() < 0.2:
+    for i, segment in enumerate(segments[1:], 1):
+        path += (pick.choice(SEPARATORS) if i == special else "/") + segment
+    if "encode" in odd:
         path = encode_some(path, pick)
-    if pick.random() < 0.1:
+    if "case" in odd:
         path = mutate_case(path, pick)
-    if pick.random() < 0.15:
+    if "noise" in odd:
         path += "/" + pick.choice(NOISE)
-    if pick.random() < 0.05:
+    if "above" in odd:
         path = pick.choice(NOISE) + "/../" + path
-    return pick.choice(PREFIXES) + pick.choice(VERSIONS) + pick.choice(SEPARATORS[:8]) + path + pick.choice(SUFFIXES)
+    return ((pick.choice(PREFIXES) if "prefix" in odd else "/") + (pick.choice(VERSIONS) if "version" in odd else "latest") + "/"
+            + path + (pick.choice(SUFFIXES) if "suffix" in odd else ""))
 
 
 def odd_request(pick, token):
+    odd = pick.random() < 0.5  # the head, too
     headers = {"Host": "169.254.169.254", "X-aws-ec2-metadata-token": token}
     lines = [f"{name}: {value}" for name, value in headers.items()]
-    extra = pick.choice(HEADERS)
+    extra = pick.choice(HEADERS) if odd else {}
     for name, value in extra.items():
         if pick.random() < 0.5:  # instead of ours, or beside it
             lines = [line for line in lines if not line.lower().startswith(name.lower() + ":")]
         lines.append(f"{name}: {value}")
-    end = pick.choice(["\r\n"] * 20 + ["\n"])
-    version = pick.choice(["HTTP/1.1"] * 10 + ["HTTP/1.0", "HTTP/0.9", "HTTP/1.1 "])
-    head = end.join([f"{pick.choice(METHODS)} {odd_target(pick)} {version}", *lines, "", ""])
+    end = pick.choice(["\r\n"] * 20 + ["\n"]) if odd else "\r\n"
+    version = pick.choice(["HTTP/1.1"] * 10 + ["HTTP/1.0", "HTTP/0.9", "HTTP/1.1 "]) if odd else "HTTP/1.1"
+    method = pick.choice(METHODS) if odd else "GET"
+    head = end.join([f"{method} {odd_target(pick)} {version}", *lines, "", ""])
     # What comes behind it must not be taken for a request of its own that means something else.
     smuggled = pick.choice(["", "", "", "GET /latest/user-data HTTP/1.1\r\nHost: CLIENTBYTES\r\n\r\n", "0\r\n\r\n"])
     return (head + smuggled).encode("latin-1", "replace")
@@ -144,7 +150,7 @@ def test_nothing_of_the_hosts_comes_back(host, name, forbidden):
             statuses[int(status)] = statuses.get(int(status), 0) + 1
         assert not re.search(rb"^HTTP/1\.1 5(?!01|03|05)", answer, re.M), (i, data, answer)
     # They were odd, but not all of them hopeless; and the container still gets its own.
-    assert {200, 400, 403, 404, 405} <= set(statuses), statuses
+    assert {200, 400, 403, 404, 405} <= set(statuses) and statuses[200] > 50 and statuses[404] > 50, statuses
     assert container.role() == "web"
 
     for entry in host.fake.requests("imds"):
@@ -155,8 +161,6 @@ def test_nothing_of_the_hosts_comes_back(host, name, forbidden):
         names = {header.lower() for header, _ in entry["headers"]}
         assert names <= {"host", "user-agent", "accept", "x-aws-ec2-metadata-token",
                          "x-aws-ec2-metadata-token-ttl-seconds", "content-length"}, entry
-    print(name, statuses)
     asked = [entry["target"] for entry in host.fake.requests("imds")]
-    print(len(asked), sorted(set(asked)))
     # What is shut is not asked for at all; of what is open each path is asked for once in a while, not once a request.
     assert asked == [] if name == "shut" else 0 < len(asked) < 200, asked
