@@ -113,7 +113,7 @@ STAGES = {
     "valgrind": lambda: pytest([*(f"tests/integration/{name}" for name in VALGRIND_TESTS),
                                 "-k", "not a_pid_is_watched"],  # valgrind 3.19 has no pidfd_open
                                ROLEGATE_WRAPPER=VALGRIND),
-    "sdk": lambda: pytest(["tests/conformance/test_sdk.py"]),
+    "sdk": lambda: pytest(["tests/conformance/test_sdk.py", "tests/conformance/test_cloud_init.py"]),
     "quickstart": lambda: check("deploy/quickstart", run([ROOT / "deploy" / "quickstart"])),
 }
 

@@ -55,6 +55,7 @@ static void container_free(struct container *c, struct session_pool *pool)
 	if (c->session)
 		session_pool_release(pool, c->session);
 	registration_free(c->registration);
+	container_metadata_free(c->metadata);
 	free(c->id);
 	explicit_bzero(c, sizeof(*c));
 	free(c);
@@ -71,6 +72,8 @@ static int fill(struct container *c, const struct container_registry *registry,
 	else if (getrandom(c->instance, TOKEN_INSTANCE_SIZE, 0) != TOKEN_INSTANCE_SIZE)
 		return -EIO;
 	int r = token_container_key(registry->master_key, c->id, c->instance, c->token_key);
+	if (r == 0)
+		r = token_container_secrets(c->token_key, c->ecs_id, c->eks_token);
 	if (r < 0)
 		return r;
 
@@ -83,8 +86,8 @@ static int fill(struct container *c, const struct container_registry *registry,
 }
 
 int container_add(struct container_registry *registry, struct session_pool *pool, const char *id,
-		  struct registration *registration, const uint8_t *instance, int64_t now_ms,
-		  int64_t wall_s, struct container **ret)
+		  struct registration *registration, struct container_metadata *metadata,
+		  const uint8_t *instance, int64_t now_ms, int64_t wall_s, struct container **ret)
 {
 	if (container_find(registry, id))
 		return -EEXIST;
@@ -93,6 +96,7 @@ int container_add(struct container_registry *registry, struct session_pool *pool
 		return -ENOMEM;
 	c->id = strdup(id);
 	c->registration = registration;
+	c->metadata = metadata;
 	c->registered_at_s = wall_s;
 	c->pidfd = -1;
 	int r = c->id ? fill(c, registry, pool, instance, now_ms) : -ENOMEM;
@@ -100,6 +104,7 @@ int container_add(struct container_registry *registry, struct session_pool *pool
 		r = -ENOMEM;
 	if (r < 0) {
 		c->registration = NULL; /* still the caller's */
+		c->metadata = NULL;
 		container_free(c, pool);
 		return r;
 	}
@@ -133,6 +138,8 @@ void container_retire(struct container_registry *registry, struct session_pool *
 	session_pool_release(pool, c->session);
 	c->session = NULL;
 	explicit_bzero(c->token_key, sizeof(c->token_key));
+	explicit_bzero(c->ecs_id, sizeof(c->ecs_id));
+	explicit_bzero(c->eks_token, sizeof(c->eks_token));
 }
 
 struct container *container_find_departing(const struct container_registry *registry,

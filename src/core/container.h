@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "core/container_metadata.h"
 #include "core/session_pool.h"
 #include "core/token.h"
 #include "wire/registration.h"
@@ -19,15 +20,19 @@ struct container {
 	TAILQ_ENTRY(container) link;
 	char *id;
 	struct registration *registration;
+	struct container_metadata *metadata;
 	struct session *session; /* one reference in the pool */
 	enum container_phase phase;
 	bool restored;			       /* from its state file */
 	uint8_t instance[TOKEN_INSTANCE_SIZE]; /* random, new for each registration */
 	uint8_t token_key[TOKEN_KEY_SIZE];
+	char ecs_id[TOKEN_ECS_ID_LEN + 1];
+	char eks_token[TOKEN_EKS_BEARER_LEN + 1];
 	uint64_t netns_dev, netns_ino; /* 0 until attached; a restored one knows them before */
 	uint64_t pid_started; /* of the registration's pid, see util/process.h; 0: no pid */
 	int64_t registered_at_s;
-	uint64_t requests; /* answered by the metadata front end */
+	uint64_t requests;    /* answered by the metadata front end */
+	int64_t allowance_ms; /* when what it has asked for will be paid off; see router.c */
 
 	/* Opaque here; the rooms above keep them with the container they belong to. */
 	struct frontend_door *door; /* listeners and connections; NULL: not served */
@@ -58,12 +63,12 @@ struct container *container_find(const struct container_registry *registry, cons
 struct container *container_find_netns(const struct container_registry *registry, uint64_t dev,
 				       uint64_t ino);
 
-/* container_add(registry, pool, id, registration, instance, now_ms, wall_s, ret): a new container
- * in phase ATTACHING. Takes over `registration` on success. `instance` NULL: drawn here. 0,
- * -EEXIST, -ENOMEM or -EIO. */
+/* container_add(registry, pool, id, registration, metadata, instance, now_ms, wall_s, ret): a new
+ * container in phase ATTACHING. Takes over `registration` and `metadata` (made from it) on success.
+ * `instance` NULL: drawn here. 0, -EEXIST, -ENOMEM or -EIO. */
 int container_add(struct container_registry *registry, struct session_pool *pool, const char *id,
-		  struct registration *registration, const uint8_t *instance, int64_t now_ms,
-		  int64_t wall_s, struct container **ret);
+		  struct registration *registration, struct container_metadata *metadata,
+		  const uint8_t *instance, int64_t now_ms, int64_t wall_s, struct container **ret);
 
 /* container_retire(registry, pool, c): it is DETACHING from now on: no id, no session, no keys. */
 void container_retire(struct container_registry *registry, struct session_pool *pool,

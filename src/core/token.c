@@ -1,6 +1,7 @@
 #include "core/token.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -48,14 +49,41 @@ int token_container_key(const uint8_t master[static TOKEN_KEY_SIZE], const char 
 /* RFC 4648 section 5, without padding; lengths here are multiples of three. */
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-static void encode(const uint8_t raw[static RAW_SIZE], char *to)
+static void encode(const uint8_t *raw, size_t size, char *to)
 {
-	for (size_t i = 0; i < RAW_SIZE; i += 3) {
+	for (size_t i = 0; i < size; i += 3) {
 		uint32_t n = (uint32_t)raw[i] << 16 | (uint32_t)raw[i + 1] << 8 | raw[i + 2];
 		for (int shift = 18; shift >= 0; shift -= 6)
 			*to++ = alphabet[n >> shift & 63];
 	}
 	*to = '\0';
+}
+
+int token_container_secrets(const uint8_t key[static TOKEN_KEY_SIZE],
+			    char ret_ecs_id[static TOKEN_ECS_ID_LEN + 1],
+			    char ret_eks_token[static TOKEN_EKS_BEARER_LEN + 1])
+{
+	/* No token's signed part begins like these: it begins with TOKEN_VERSION. */
+	static const char ecs[] = "ecs-credentials-id", eks[] = "eks-authorization-token";
+	uint8_t digest[EVP_MAX_MD_SIZE] = {0};
+	char text[(EVP_MAX_MD_SIZE + 2) / 3 * 4 + 1];
+	char *to = ret_ecs_id;
+
+	int r = mac(key, ecs, sizeof(ecs) - 1, digest);
+	for (size_t i = 0; r == 0 && i < 16; i++)
+		to += sprintf(to, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+			      digest[i]);
+	if (r == 0)
+		r = mac(key, eks, sizeof(eks) - 1, digest);
+	if (r == 0) {
+		digest[32] = 0; /* base64 goes on in threes; the rest of the text is cut */
+		encode(digest, 33, text);
+		memcpy(ret_eks_token, text, TOKEN_EKS_BEARER_LEN);
+		ret_eks_token[TOKEN_EKS_BEARER_LEN] = '\0';
+	}
+	explicit_bzero(digest, sizeof(digest));
+	explicit_bzero(text, sizeof(text));
+	return r;
 }
 
 static int digit(char c)
@@ -102,7 +130,7 @@ int token_issue(const uint8_t key[static TOKEN_KEY_SIZE], int64_t now_ms, int64_
 	if (r < 0)
 		return r;
 	memcpy(raw + SIGNED_SIZE, digest, MAC_SIZE);
-	encode(raw, ret);
+	encode(raw, RAW_SIZE, ret);
 	return 0;
 }
 

@@ -24,6 +24,16 @@ int token_container_key(const uint8_t master[static TOKEN_KEY_SIZE], const char 
 			const uint8_t instance[static TOKEN_INSTANCE_SIZE],
 			uint8_t ret[static TOKEN_KEY_SIZE]);
 
+#define TOKEN_ECS_ID_LEN 36	/* as a UUID is written */
+#define TOKEN_EKS_BEARER_LEN 43 /* base64url of 32 bytes */
+
+/* token_container_secrets(key, ret_ecs_id, ret_eks_token): what a container shows to get its
+ * credentials the way of ECS (a part of the path) and EKS (a bearer token). Derived from its key:
+ * they last as long as the registration, restarts of the daemon included. 0 or -EIO. */
+int token_container_secrets(const uint8_t key[static TOKEN_KEY_SIZE],
+			    char ret_ecs_id[static TOKEN_ECS_ID_LEN + 1],
+			    char ret_eks_token[static TOKEN_EKS_BEARER_LEN + 1]);
+
 /* token_issue(key, now_ms, ttl_s, ret): write TOKEN_LEN characters and a NUL. 0 or -EIO when there
  * is no randomness or no digest. */
 int token_issue(const uint8_t key[static TOKEN_KEY_SIZE], int64_t now_ms, int64_t ttl_s,

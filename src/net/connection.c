@@ -6,15 +6,26 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net/original_destination.h"
 #include "util/fd.h"
+
+/* Fairness. A container whose connections have had DOOR_REQUESTS answered within one millisecond
+ * has the rest wait: its connections queue at its door, the doors take turns, and between two
+ * rounds of turns the loop looks at everyone else's sockets. So no container, however many
+ * connections it floods, delays another's request by more than a round; and with no one else there
+ * it loses nothing, since a turn follows at once. */
+#define DOOR_REQUESTS 32
+#define ROUND_REQUESTS 64
+
+/* A peer that does not read its answers gets no more of them than this before it does, in bytes. */
+#define OUT_MAX (16 * 1024)
 
 #define DRAIN_MS 2000
 #define WRITE_MS 10000
 
 static const int64_t state_ms[N_CONNECTION_STATES] = {
-	[CONNECTION_IDLE] = FRONTEND_IDLE_MS,
-	[CONNECTION_READING] = FRONTEND_REQUEST_MS,
-	[CONNECTION_WRITING] = WRITE_MS,
+	[CONNECTION_IDLE] = FRONTEND_IDLE_MS, [CONNECTION_READING] = FRONTEND_REQUEST_MS,
+	[CONNECTION_WRITING] = WRITE_MS,      [CONNECTION_PARKED] = FRONTEND_WAIT_MS,
 	[CONNECTION_DRAINING] = DRAIN_MS,
 };
 
@@ -28,16 +39,74 @@ static void arm_timer(struct frontend *f, int64_t deadline_ms, int64_t now_ms)
 	event_add(f->timer, &tv);
 }
 
-/* Enter a state, with its deadline counted from now. */
-static void enter(struct connection *c, enum connection_state state, int64_t now_ms)
+static void enter_until(struct connection *c, enum connection_state state, int64_t deadline_ms,
+			int64_t now_ms)
 {
 	struct frontend *f = c->door->frontend;
+	struct connection *before;
 
 	TAILQ_REMOVE(&f->waiting[c->state], c, wait_link);
 	c->state = state;
-	c->deadline_ms = now_ms + state_ms[state];
-	TAILQ_INSERT_TAIL(&f->waiting[state], c, wait_link);
+	c->deadline_ms = deadline_ms;
+	/* Only what is parked for a second time is not due last. */
+	before = TAILQ_LAST(&f->waiting[state], connection_list);
+	while (before && before->deadline_ms > deadline_ms)
+		before = TAILQ_PREV(before, connection_list, wait_link);
+	if (before)
+		TAILQ_INSERT_AFTER(&f->waiting[state], before, c, wait_link);
+	else
+		TAILQ_INSERT_HEAD(&f->waiting[state], c, wait_link);
 	arm_timer(f, c->deadline_ms, now_ms);
+}
+
+/* Enter a state, with its deadline counted from now. */
+static void enter(struct connection *c, enum connection_state state, int64_t now_ms)
+{
+	enter_until(c, state, now_ms + state_ms[state], now_ms);
+}
+
+static void leave_turns(struct connection *c)
+{
+	struct frontend_door *door = c->door;
+
+	if (!c->waits_turn)
+		return;
+	c->waits_turn = false;
+	TAILQ_REMOVE(&door->turns, c, turn_link);
+	if (TAILQ_EMPTY(&door->turns))
+		TAILQ_REMOVE(&door->frontend->turns, door, turns_link);
+}
+
+static void arm_turns(struct frontend *f)
+{
+	static const struct timeval now = {0, 0};
+
+	/* Not event_active(): that would run before the loop has looked at the sockets again. */
+	event_add(f->turn, &now);
+}
+
+static void wait_turn(struct connection *c)
+{
+	struct frontend_door *door = c->door;
+	struct frontend *f = door->frontend;
+
+	if (c->waits_turn)
+		return;
+	if (TAILQ_EMPTY(&f->turns))
+		arm_turns(f);
+	if (TAILQ_EMPTY(&door->turns))
+		TAILQ_INSERT_TAIL(&f->turns, door, turns_link);
+	c->waits_turn = true;
+	TAILQ_INSERT_TAIL(&door->turns, c, turn_link);
+}
+
+static bool has_had_enough(struct frontend_door *door, int64_t now_ms)
+{
+	if (door->window_ms != now_ms) {
+		door->window_ms = now_ms;
+		door->window_requests = 0;
+	}
+	return door->window_requests >= DOOR_REQUESTS;
 }
 
 static void touch(struct connection *c)
@@ -57,6 +126,7 @@ void connection_free(struct connection *c)
 	if (c->freed)
 		*c->freed = true;
 	event_del(&c->event);
+	leave_turns(c);
 	TAILQ_REMOVE(&door->frontend->waiting[c->state], c, wait_link);
 	TAILQ_REMOVE(&door->connections, c, door_link);
 	door->n_connections--;
@@ -130,34 +200,64 @@ static int send_out(struct connection *c)
 	return 0;
 }
 
+/* A token's answer must not travel further than the operator allows; what was printed before it (a
+ * pipelined answer) may share the fate. */
+static void send_token(struct connection *c)
+{
+	struct frontend *f = c->door->frontend;
+
+	set_ttl(c, (int)c->door->container->registration->hop_limit);
+	int r = send_out(c);
+	if (r == 0)
+		buf_reset(&f->out);
+	set_ttl(c, -1);
+	if (r != 0)
+		c->close_after_write = true;
+	if (r > 0)
+		buf_reset(&f->out);
+	else if (r < 0)
+		f->out.failed = true;
+}
+
+enum step {
+	STEP_MORE,
+	STEP_PARTIAL, /* the next request has not come whole */
+	STEP_STOP,    /* nothing more is read */
+	STEP_PARK,    /* the request waits for the host's metadata */
+	STEP_LATER,   /* others first */
+};
+
 /* Answer one whole request; its body, if chunked, has been read. */
-static void answer(struct connection *c, const struct http_request *request, int64_t now_ms)
+static enum step answer(struct connection *c, const struct http_request *request, int64_t now_ms)
 {
 	struct frontend *f = c->door->frontend;
 	struct container *container = c->door->container;
-	bool token_issued;
-	struct http_response response =
-		router_answer(&f->router, container, request, &c->memo, now_ms, &token_issued);
+	bool final = c->answer_by_ms != 0 && now_ms >= c->answer_by_ms;
+	struct router_answer answer;
 
-	print(c, &response);
-	if (token_issued) {
-		/* The token must not travel further than the operator allows; what was printed
-		 * before it (a pipelined answer) may share the fate. */
-		set_ttl(c, (int)container->registration->hop_limit);
-		int r = send_out(c);
-		if (r == 0)
-			buf_reset(&f->out);
-		set_ttl(c, -1);
-		if (r != 0)
-			c->close_after_write = true;
-		if (r > 0)
-			buf_reset(&f->out);
-		else if (r < 0)
-			f->out.failed = true;
+	enum router_verdict verdict =
+		router_ask(&f->router, container, request, &c->memo, now_ms, final, &answer);
+	if (verdict == ROUTER_DESTINATION) {
+		c->memo.destination = original_destination(c->fd, c->ipv6);
+		c->memo.destination_known = true;
+		verdict = router_ask(&f->router, container, request, &c->memo, now_ms, final,
+				     &answer);
 	}
+	c->door->window_requests++;
+	if (verdict == ROUTER_WAIT) {
+		if (c->answer_by_ms == 0)
+			c->answer_by_ms = now_ms + FRONTEND_WAIT_MS;
+		c->awaited = answer.wait;
+		upstream_run(f->upstream);
+		return STEP_PARK;
+	}
+	c->answer_by_ms = 0;
+	print(c, &answer.response);
+	if (answer.token_issued)
+		send_token(c);
+	upstream_run(f->upstream); /* what was served may have been stale */
+	return c->close_after_write ? STEP_STOP : STEP_MORE;
 }
-
-enum step { STEP_MORE, STEP_PARTIAL, STEP_STOP };
 
 /* Take one request off data[*at..len). */
 static enum step take_request(struct connection *c, const char *data, size_t len, size_t *at,
@@ -186,14 +286,16 @@ static enum step take_request(struct connection *c, const char *data, size_t len
 		return STEP_PARTIAL;
 	}
 	c->in_seen = 0;
-	c->continued = false;
 	if (parsed == HTTP_PARSE_BAD) {
 		print_error(c, status);
 		return STEP_STOP;
 	}
-	*at += request.head_len + body_len;
-	answer(c, &request, now_ms);
-	return c->close_after_write ? STEP_STOP : STEP_MORE;
+	enum step step = answer(c, &request, now_ms);
+	if (step != STEP_PARK) {
+		*at += request.head_len + body_len;
+		c->continued = false;
+	}
+	return step;
 }
 
 static void on_event(evutil_socket_t fd, short what, void *data);
@@ -212,6 +314,8 @@ static void written(struct connection *c, int64_t now_ms)
 {
 	if (!c->close_after_write) {
 		enter(c, c->in.len > 0 ? CONNECTION_READING : CONNECTION_IDLE, now_ms);
+		if (c->unprocessed)
+			wait_turn(c);
 		return;
 	}
 	if (!c->drain_after_write || shutdown(c->fd, SHUT_WR) < 0) {
@@ -220,6 +324,20 @@ static void written(struct connection *c, int64_t now_ms)
 	}
 	buf_reset(&c->in);
 	enter(c, CONNECTION_DRAINING, now_ms);
+}
+
+static void park(struct connection *c, int64_t now_ms)
+{
+	event_del(&c->event);
+	enter_until(c, CONNECTION_PARKED, c->answer_by_ms, now_ms);
+}
+
+void connection_wake(struct connection *c, int64_t now_ms)
+{
+	c->awaited = NULL;
+	event_add(&c->event, NULL);
+	enter(c, CONNECTION_READING, now_ms);
+	wait_turn(c);
 }
 
 /* Keep what did not make a whole request. */
@@ -243,10 +361,15 @@ static void process(struct connection *c, size_t len, int64_t now_ms)
 	enum step step = STEP_MORE;
 
 	buf_reset(&f->out);
-	while (step == STEP_MORE && at < len)
-		step = take_request(c, f->read, len, &at, now_ms);
+	while (step == STEP_MORE && at < len) {
+		if (has_had_enough(c->door, now_ms) || f->out.len >= OUT_MAX)
+			step = STEP_LATER;
+		else
+			step = take_request(c, f->read, len, &at, now_ms);
+	}
 	if (step == STEP_STOP)
 		at = len; /* what follows a request that closes is not read */
+	c->unprocessed = step == STEP_PARK || step == STEP_LATER;
 	if (keep_rest(c, f->read + at, len - at) < 0) {
 		connection_free(c);
 		return;
@@ -258,20 +381,27 @@ static void process(struct connection *c, size_t len, int64_t now_ms)
 	} else if (r > 0) {
 		enter(c, CONNECTION_WRITING, now_ms);
 		watch(c, EV_WRITE);
-	} else if (c->close_after_write || at > 0 || before != CONNECTION_READING) {
+	} else if (step == STEP_PARK) {
+		park(c, now_ms);
+	} else if (c->close_after_write || at > 0 || c->unprocessed ||
+		   before != CONNECTION_READING) {
 		written(c, now_ms);
 	}
 	/* Else: more of the same unfinished request; its deadline stands. */
 }
 
-static void on_readable(struct connection *c, int64_t now_ms)
+static void take_turn(struct connection *c, int64_t now_ms)
 {
 	struct frontend *f = c->door->frontend;
 	size_t kept = c->in.len;
 
-	/* in.len is under HTTP_HEAD_MAX: at that size the parser has answered 431. */
 	if (kept > 0)
 		memcpy(f->read, c->in.data, kept);
+	if (c->unprocessed) {
+		process(c, kept, now_ms);
+		return;
+	}
+	/* in.len is under HTTP_HEAD_MAX: at that size the parser has answered 431. */
 	ssize_t n = recv(c->fd, f->read + kept, sizeof(f->read) - kept, 0);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -283,6 +413,44 @@ static void on_readable(struct connection *c, int64_t now_ms)
 		return;
 	touch(c);
 	process(c, kept + (size_t)n, now_ms);
+}
+
+static void on_readable(struct connection *c, int64_t now_ms)
+{
+	if (c->waits_turn)
+		return;
+	/* Behind those of the same door that have waited longer. */
+	if (!TAILQ_EMPTY(&c->door->turns) || has_had_enough(c->door, now_ms))
+		wait_turn(c);
+	else
+		take_turn(c, now_ms);
+}
+
+void connection_give_turns(struct frontend *f, int64_t now_ms)
+{
+	struct frontend_door *door;
+	struct connection *c;
+	unsigned left = ROUND_REQUESTS;
+
+	while (left > 0 && (door = TAILQ_FIRST(&f->turns))) {
+		TAILQ_REMOVE(&f->turns, door, turns_link);
+		TAILQ_INSERT_TAIL(&f->turns, door, turns_link);
+		door->window_ms = now_ms;
+		door->window_requests = 0;
+		while (left > 0 && door->window_requests < DOOR_REQUESTS &&
+		       (c = TAILQ_FIRST(&door->turns))) {
+			leave_turns(c);
+			unsigned before = door->window_requests;
+			take_turn(c, now_ms);
+			/* A turn that answers nothing has cost something, too. */
+			if (door->window_requests == before)
+				door->window_requests++;
+			unsigned cost = door->window_requests - before;
+			left -= cost < left ? cost : left;
+		}
+	}
+	if (!TAILQ_EMPTY(&f->turns))
+		arm_turns(f);
 }
 
 static void on_writable(struct connection *c, int64_t now_ms)
@@ -347,7 +515,11 @@ int connection_new(struct frontend_door *door, int fd, bool ipv6, int64_t now_ms
 
 void connection_expire(struct connection *c, int64_t now_ms)
 {
-	if (c->state == CONNECTION_READING && c->in.len > 0) {
+	if (c->state == CONNECTION_PARKED) {
+		connection_wake(c, now_ms);
+		return;
+	}
+	if (c->state == CONNECTION_READING && c->in.len > 0 && !c->waits_turn) {
 		buf_reset(&c->door->frontend->out);
 		print_error(c, 408);
 		if (send_out(c) == 0) {

@@ -8,6 +8,7 @@
 #include "net/frontend.h"
 
 TAILQ_HEAD(connection_list, connection);
+TAILQ_HEAD(frontend_door_list, frontend_door);
 
 struct frontend_door {
 	struct frontend *frontend;
@@ -16,6 +17,11 @@ struct frontend_door {
 	size_t n_listeners;
 	struct connection_list connections; /* the least recently active first */
 	size_t n_connections;
+	/* Fairness, see connection.c. */
+	struct connection_list turns; /* connections with something to do that wait for a turn */
+	TAILQ_ENTRY(frontend_door) turns_link; /* in the frontend's, while `turns` is not empty */
+	int64_t window_ms;		       /* requests answered in this millisecond: */
+	unsigned window_requests;
 };
 
 /* Why a connection has a deadline. */
@@ -23,6 +29,8 @@ enum connection_state {
 	CONNECTION_IDLE,     /* between requests */
 	CONNECTION_READING,  /* part of a request is here */
 	CONNECTION_WRITING,  /* the peer is slow to take its answer; nothing is read meanwhile */
+	CONNECTION_PARKED,   /* the answer needs the host's metadata, which is being asked; nothing
+			      * is read meanwhile */
 	CONNECTION_DRAINING, /* answered and shut down; reading only so that the answer is not reset
 			      */
 };
@@ -39,27 +47,35 @@ struct connection {
 				 */
 	enum connection_state state;
 	int64_t deadline_ms;
-	struct buf in;	/* the part of a request that has come */
-	size_t in_seen; /* of it, already searched for the end of the head */
-	bool continued; /* 100 Continue was sent for the request that is coming */
-	struct buf out; /* what the peer has not taken yet */
+	bool waits_turn;  /* it is in door->turns */
+	bool unprocessed; /* `in` may hold whole requests */
+	TAILQ_ENTRY(connection) turn_link;
+	struct metadata_item *awaited; /* PARKED: what for */
+	int64_t answer_by_ms; /* the request at hand has been parked: answer it by then; 0: not */
+	struct buf in;	      /* input that is not answered yet */
+	size_t in_seen;	      /* of it, already searched for the end of the head */
+	bool continued;	      /* 100 Continue was sent for the request that is coming */
+	struct buf out;	      /* what the peer has not taken yet */
 	size_t out_sent;
 	struct router_memo memo;
 	bool *freed; /* set to true when the connection is; NULL: no one asks */
 };
 
 /* Connections waiting for the same kind of deadline, so the first is always the next to expire. */
-#define N_CONNECTION_STATES 4
+#define N_CONNECTION_STATES 5
 
 #define FRONTEND_READ_SIZE (16 * 1024)
 
 struct frontend {
 	struct event_base *base;
 	struct router router;
+	struct upstream *upstream;
 	struct event
 		*timer;	  /* the next deadline of any connection; not armed without connections */
 	int64_t timer_ms; /* what it is armed for; INT64_MAX: not armed */
 	struct connection_list waiting[N_CONNECTION_STATES];
+	struct frontend_door_list turns; /* doors with connections that wait for a turn */
+	struct event *turn;		 /* gives turns, one loop iteration later */
 	char read[HTTP_HEAD_MAX + FRONTEND_READ_SIZE];
 	struct buf out;
 	char date[CLOCK_HTTP_DATE_SIZE];
@@ -72,6 +88,13 @@ struct frontend {
 int connection_new(struct frontend_door *door, int fd, bool ipv6, int64_t now_ms);
 void connection_free(struct connection *c);
 
-/* connection_expire(c, now_ms): its deadline has passed: 408 for a request that did not come whole,
- * then close. */
+/* connection_expire(c, now_ms): its deadline has passed. PARKED: answered with what is known; 408
+ * for a request that did not come whole, then close. */
 void connection_expire(struct connection *c, int64_t now_ms);
+
+/* connection_wake(c, now_ms): a PARKED one: what it waits for may be there. */
+void connection_wake(struct connection *c, int64_t now_ms);
+
+/* connection_give_turns(f, now_ms): serve connections that wait for their turn, for a bounded time.
+ */
+void connection_give_turns(struct frontend *f, int64_t now_ms);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 
 #include "net/connection.h"
 #include "util/log.h"
@@ -89,7 +90,37 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 	}
 }
 
-int frontend_new(struct event_base *base, struct frontend **ret)
+static void on_turn(evutil_socket_t fd, short what, void *data)
+{
+	(void)fd;
+	(void)what;
+	connection_give_turns(data, clock_now_ms());
+}
+
+static void on_upstream(struct metadata_item *item, void *data)
+{
+	struct frontend *f = data;
+	int64_t now_ms = clock_now_ms();
+	struct connection *c, *next;
+
+	for (c = TAILQ_FIRST(&f->waiting[CONNECTION_PARKED]); c; c = next) {
+		next = TAILQ_NEXT(c, wait_link);
+		if (c->awaited == item)
+			connection_wake(c, now_ms);
+	}
+}
+
+/* As EC2 names this machine's architecture. */
+static const char *architecture(void)
+{
+	struct utsname name;
+
+	if (uname(&name) == 0 && strcmp(name.machine, "aarch64") == 0)
+		return "arm64";
+	return "x86_64"; /* EC2 has no third */
+}
+
+int frontend_new(struct event_base *base, struct upstream *upstream, struct frontend **ret)
 {
 	struct frontend *f = calloc(1, sizeof(*f));
 
@@ -98,11 +129,17 @@ int frontend_new(struct event_base *base, struct frontend **ret)
 	f->base = base;
 	f->timer_ms = INT64_MAX;
 	f->timer = evtimer_new(base, on_timer, f);
-	if (!f->timer) {
+	f->turn = evtimer_new(base, on_turn, f);
+	if (!f->timer || !f->turn) {
+		if (f->timer)
+			event_free(f->timer);
 		free(f);
 		return -ENOMEM;
 	}
-	router_init(&f->router);
+	TAILQ_INIT(&f->turns);
+	f->upstream = upstream;
+	upstream_set_callback(upstream, on_upstream, f);
+	router_init(&f->router, upstream_cache(upstream), architecture());
 	for (size_t i = 0; i < N_CONNECTION_STATES; i++)
 		TAILQ_INIT(&f->waiting[i]);
 	*ret = f;
@@ -113,12 +150,19 @@ struct frontend *frontend_free(struct frontend *f)
 {
 	if (!f)
 		return NULL;
+	upstream_set_callback(f->upstream, NULL, NULL);
 	event_free(f->timer);
+	event_free(f->turn);
 	router_deinit(&f->router);
 	buf_deinit(&f->out);
 	explicit_bzero(f->read, sizeof(f->read));
 	free(f);
 	return NULL;
+}
+
+void frontend_set_allow(struct frontend *f, const struct metadata_allow *allow)
+{
+	f->router.host_allow = *allow;
 }
 
 int frontend_open(struct frontend *f, struct container *container, const int *fds, size_t n_fds,
@@ -133,6 +177,7 @@ int frontend_open(struct frontend *f, struct container *container, const int *fd
 	door->frontend = f;
 	door->container = container;
 	TAILQ_INIT(&door->connections);
+	TAILQ_INIT(&door->turns);
 	for (size_t i = 0; i < n_fds; i++) {
 		struct event *ev =
 			event_new(f->base, fds[i], EV_READ | EV_PERSIST, on_listener, door);

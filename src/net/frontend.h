@@ -5,6 +5,9 @@
  * built in one shared buffer and written at once, so that the common request costs one read, one
  * write and no allocation.
  *
+ * A request that needs the host's metadata, which is not cached, waits for at most
+ * FRONTEND_WAIT_MS; only its own connection waits with it.
+ *
  * Bounds: FRONTEND_REQUEST_MS to send a request, FRONTEND_IDLE_MS between two, and a number of
  * connections for each container; past it the container's own oldest connection is closed, so that
  * a container which hoards them hurts itself alone.
@@ -14,18 +17,24 @@
 #include <event2/event.h>
 
 #include "core/router.h"
+#include "net/upstream.h"
 #include "util/fd.h"
 
 #define FRONTEND_REQUEST_MS 10000
 #define FRONTEND_IDLE_MS 120000
+#define FRONTEND_WAIT_MS 300	     /* SDKs give up after 500 */
 #define FRONTEND_CONNECTIONS_MAX 256 /* of one container */
 
 struct frontend;
 struct frontend_door; /* one container's listeners and connections */
 
-int frontend_new(struct event_base *base, struct frontend **ret);
+/* `upstream` must outlive it; its callback is the frontend's from now on. */
+int frontend_new(struct event_base *base, struct upstream *upstream, struct frontend **ret);
 /* frontend_free(f): every door must have been closed. NULL is fine. Returns NULL. */
 struct frontend *frontend_free(struct frontend *f);
+
+/* frontend_set_allow(f, allow): the host's paths that every container may read, from now on. */
+void frontend_set_allow(struct frontend *f, const struct metadata_allow *allow);
 
 /* frontend_open(f, container, fds, n_fds, ret): serve the container on these listeners. The fds
  * become the door's on success. The container must outlive the door. 0 or -ENOMEM. */

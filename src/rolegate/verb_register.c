@@ -25,12 +25,13 @@ static const struct option_spec options_register[] = {
 	{"source-identity", "NAME", false, "STS source identity"},
 	{"session-policy", "JSON|@FILE", false, "policy that narrows the role's further"},
 	{"policy-arn", "ARN", true, "managed policy that narrows it"},
-	{"tokens", "required|optional", false, "whether IMDSv2 is required"},
+	{"tokens", "required|optional|disabled", false, "whether IMDSv2 is required"},
 	{"hop-limit", "N", false, "IP hops a token's answer may travel, 1 to 64"},
 	{"image", "REF", false, "the container's image, for the policy"},
 	{"digest", "SHA", false, "its digest (sha256:...), for the policy"},
 	{"label", "KEY=VALUE", true, "a label, for the policy and the role map"},
 	{"metadata", "KEY=VALUE", true, "what a metadata path answers in the container"},
+	{"allow", "PATH", true, "metadata path of the host's that it may read"},
 	{"wait", "S", false, "how long to wait for credentials; default 10"},
 	{NULL, NULL, false, NULL},
 };
@@ -57,6 +58,7 @@ static const struct {
 	{"digest", "image.digest"},
 	{"label", "labels"},
 	{"metadata", "metadata"},
+	{"allow", "allow"},
 	{"wait", "wait_s"},
 };
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/container_credentials.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "wire/container_json.h"
@@ -13,6 +14,7 @@
 
 /* A request that waits for the registrar. */
 struct pending {
+	const struct control_api *api;
 	struct control_request *request;
 	struct registrar_wait *wait;
 };
@@ -52,7 +54,9 @@ static void reply_method(struct control_request *request)
 	reply_error(request, 405, "method_not_allowed", &diag);
 }
 
-static void print_container(const struct container *c, bool full, struct buf *out)
+/* `environment` NULL: it is not told. */
+static void print_container(const struct container *c, bool full,
+			    const struct container_environment *environment, struct buf *out)
 {
 	const struct session *s = c->session;
 	int64_t now_ms = clock_now_ms();
@@ -69,6 +73,7 @@ static void print_container(const struct container *c, bool full, struct buf *ou
 		.registered_at_s = c->registered_at_s,
 		.requests = c->requests,
 		.netns_ino = c->netns_ino,
+		.environment = environment,
 	};
 	char error[sizeof(s->last_code) + sizeof(s->last_message) + 2];
 
@@ -90,7 +95,7 @@ static void list_containers(struct control_request *request, const struct contro
 		if (!first)
 			buf_puts(&body, ",");
 		first = false;
-		print_container(c, false, &body);
+		print_container(c, false, NULL, &body);
 	}
 	buf_puts(&body, "]}");
 	reply_buf(request, 200, &body);
@@ -106,20 +111,68 @@ static void show_container(struct control_request *request, const struct control
 		reply_not_found(request, "such container");
 		return;
 	}
-	print_container(c, true, &body);
+	print_container(c, true, NULL, &body);
 	reply_buf(request, 200, &body);
+}
+
+/* The two sets of variables for a container; `uri` is memory for one of their values. */
+#define ECS_URI_SIZE (sizeof(CONTAINER_CREDENTIALS_ECS_PATH) + TOKEN_ECS_ID_LEN)
+
+static struct container_environment environment_of(const struct control_api *api,
+						   const struct container *c,
+						   char uri[static ECS_URI_SIZE])
+{
+	const struct metadata_value *own =
+		container_metadata_get(c->metadata, "meta-data/placement/region");
+	const char *region = own ? own->text : api->config->aws.region;
+
+	snprintf(uri, ECS_URI_SIZE, CONTAINER_CREDENTIALS_ECS_PATH "%s", c->ecs_id);
+	return (struct container_environment){
+		.ecs_uri = uri,
+		.eks_uri = CONTAINER_CREDENTIALS_EKS_URI,
+		.eks_token = c->eks_token,
+		.region = region ? region : host_credentials_region(api->base_credentials),
+	};
+}
+
+static void show_environment(struct control_request *request, const struct control_api *api,
+			     const char *id)
+{
+	const struct container *c = container_find(api->registry, id);
+	char uri[ECS_URI_SIZE];
+	struct buf body = {0};
+
+	if (!c) {
+		reply_not_found(request, "such container");
+		return;
+	}
+	struct container_environment environment = environment_of(api, c, uri);
+	container_environment_print(&environment, &body);
+	reply_buf(request, 200, &body);
+}
+
+/* Who registers is told the environment; who only looks is not: `rolegate show` may be pasted
+ * anywhere. */
+static void print_registered(const struct control_api *api, const struct container *c,
+			     struct buf *out)
+{
+	char uri[ECS_URI_SIZE];
+	struct container_environment environment = environment_of(api, c, uri);
+
+	print_container(c, true, &environment, out);
 }
 
 static void on_outcome(const struct registrar_outcome *outcome, void *data)
 {
 	struct pending *pending = data;
+	const struct control_api *api = pending->api;
 	struct control_request *request = pending->request;
 	struct buf body = {0};
 
 	free(pending);
 	control_request_on_gone(request, NULL, NULL);
 	if (outcome->container) {
-		print_container(outcome->container, true, &body);
+		print_registered(api, outcome->container, &body);
 		reply_buf(request, outcome->status, &body);
 	} else if (outcome->status == 204) {
 		control_reply(request, 204, NULL, NULL);
@@ -167,6 +220,7 @@ static void start(struct control_request *request, struct control_api *api, cons
 		control_reply(request, 500, NULL, NULL);
 		return;
 	}
+	pending->api = api;
 	pending->request = request;
 	struct registrar_wait *wait = fn(api, id, request, pending);
 	if (!wait)
@@ -183,7 +237,7 @@ static void refresh(struct control_request *request, struct control_api *api, co
 		control_reply(request, 202, JSON, "{}\n");
 }
 
-/* /v1/containers/ID[/refresh]; `rest` begins with the id. */
+/* /v1/containers/ID[/refresh|/environment]; `rest` begins with the id. */
 static void handle_container(struct control_request *request, struct control_api *api,
 			     const char *rest)
 {
@@ -200,6 +254,11 @@ static void handle_container(struct control_request *request, struct control_api
 	} else if (slash && strcmp(slash, "/refresh") == 0) {
 		if (strcmp(method, "POST") == 0)
 			refresh(request, api, id);
+		else
+			reply_method(request);
+	} else if (slash && strcmp(slash, "/environment") == 0) {
+		if (strcmp(method, "GET") == 0)
+			show_environment(request, api, id);
 		else
 			reply_method(request);
 	} else if (slash) {

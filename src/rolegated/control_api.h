@@ -2,11 +2,14 @@
 #pragma once
 
 #include "net/control_server.h"
+#include "net/host_credentials.h"
 #include "rolegated/registrar.h"
 
 struct control_api {
 	struct registrar *registrar;
 	const struct container_registry *registry;
+	const struct config *config;
+	const struct host_credentials *base_credentials;
 };
 
 /* control_api_handle: a control_handler; `data` is a struct control_api. */

@@ -8,10 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/metadata_tree.h"
 #include "net/control_server.h"
 #include "net/fetch.h"
 #include "net/host_credentials.h"
 #include "net/sts_client.h"
+#include "net/upstream.h"
 #include "rolegated/control_api.h"
 #include "rolegated/privileges.h"
 #include "rolegated/registrar.h"
@@ -34,6 +36,7 @@ struct daemon {
 	struct host_credentials *base_credentials;
 	struct sts_client *sts;
 	struct issuer *issuer;
+	struct upstream *upstream;
 	struct frontend *frontend;
 	struct registrar *registrar;
 	struct control_server *control;
@@ -64,6 +67,31 @@ static int load_policy(const struct config *config, struct policy **ret, struct 
 	return r;
 }
 
+/* [imds] allow. The table of paths is core's, so config.c cannot check it. */
+static int load_allow(const char *path, const struct config *config, struct metadata_allow *ret,
+		      struct diag *diag)
+{
+	struct diag why = {0};
+
+	int r = metadata_allow_parse(config->imds.allow, ret, &why);
+	return r < 0 ? diag_fail(-r, diag, "allow", "%s: [imds] allow: %s", path, why.text) : 0;
+}
+
+int daemon_check(const char *path, const struct config *config, struct diag *diag)
+{
+	struct policy *policy = NULL;
+	struct metadata_allow allow;
+
+	int r = load_allow(path, config, &allow, diag);
+	if (r == 0)
+		r = policy_load(config->policy.file, &policy, diag);
+	if (r == -ENOENT)
+		diag_set(diag, NULL, "%s: cannot be read: %s", config->policy.file,
+			 strerror(ENOENT));
+	policy_free(policy);
+	return r;
+}
+
 static void on_session_changed(struct session *s, void *data)
 {
 	struct daemon *d = data;
@@ -87,12 +115,15 @@ static void reload(struct daemon *d)
 {
 	struct config config;
 	struct policy *policy = NULL;
+	struct metadata_allow allow;
 	struct diag diag = {0};
 
 	notify_reloading();
 	int r = config_load(d->config_path, &config, &diag);
 	if (r == 0) {
-		r = load_policy(&config, &policy, &diag);
+		r = load_allow(d->config_path, &config, &allow, &diag);
+		if (r == 0)
+			r = load_policy(&config, &policy, &diag);
 		if (r < 0)
 			config_deinit(&config);
 	}
@@ -104,6 +135,11 @@ static void reload(struct daemon *d)
 	warn_of_fixed_keys(&d->config, &config);
 	struct config old = d->config;
 	d->config = config;
+	frontend_set_allow(d->frontend, &allow);
+	if (strcmp(old.aws.imds_endpoint, config.aws.imds_endpoint) != 0) {
+		metadata_cache_forget(upstream_cache(d->upstream));
+		upstream_prefetch(d->upstream);
+	}
 	config_deinit(&old);
 	apply_log(&d->config);
 	registrar_set_policy(d->registrar, policy);
@@ -200,7 +236,9 @@ static int make_parts(struct daemon *d, struct diag *diag)
 	if (r == 0)
 		r = sts_client_new(d->fetch, d->base_credentials, &d->config, &d->sts, diag);
 	if (r == 0)
-		r = frontend_new(d->base, &d->frontend);
+		r = upstream_new(d->fetch, &d->config, &d->upstream);
+	if (r == 0)
+		r = frontend_new(d->base, d->upstream, &d->frontend);
 	struct registrar_deps deps = {
 		.base = d->base,
 		.config = &d->config,
@@ -218,7 +256,10 @@ static int make_parts(struct daemon *d, struct diag *diag)
 	if (r < 0)
 		return r;
 	registrar_set_issuer(d->registrar, d->issuer);
-	d->api = (struct control_api){.registrar = d->registrar, .registry = &d->registry};
+	d->api = (struct control_api){.registrar = d->registrar,
+				      .registry = &d->registry,
+				      .config = &d->config,
+				      .base_credentials = d->base_credentials};
 	r = control_server_new(d->base, d->control_fd, d->config.control.group, control_api_handle,
 			       &d->api, &d->control);
 	if (r == 0)
@@ -230,8 +271,11 @@ static int start(struct daemon *d, struct diag *diag)
 {
 	uint8_t key[TOKEN_KEY_SIZE];
 	struct policy *policy = NULL;
+	struct metadata_allow allow;
 
-	int r = privileges_prepare(diag);
+	int r = load_allow(d->config_path, &d->config, &allow, diag);
+	if (r == 0)
+		r = privileges_prepare(diag);
 	if (r == 0)
 		r = load_policy(&d->config, &policy, diag);
 	if (r == 0)
@@ -252,6 +296,8 @@ static int start(struct daemon *d, struct diag *diag)
 		policy_free(policy);
 		return r;
 	}
+	frontend_set_allow(d->frontend, &allow);
+	upstream_prefetch(d->upstream);
 	registrar_set_policy(d->registrar, policy);
 	registrar_restore(d->registrar);
 	return 0;
@@ -295,6 +341,7 @@ struct daemon *daemon_free(struct daemon *d)
 	registrar_free(d->registrar);
 	issuer_free(d->issuer);
 	frontend_free(d->frontend);
+	upstream_free(d->upstream);
 	sts_client_free(d->sts);
 	host_credentials_free(d->base_credentials);
 	fetch_loop_free(d->fetch);

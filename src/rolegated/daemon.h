@@ -6,6 +6,10 @@
 
 struct daemon;
 
+/* daemon_check(path, config, diag): what of a valid configuration file may still be wrong: [imds]
+ * allow, and the policy, which must be there. */
+int daemon_check(const char *path, const struct config *config, struct diag *diag);
+
 /* daemon_new(config_path, config, ret, diag): open what needs root, give privileges up, make every
  * part. Takes `config` over on success. */
 int daemon_new(const char *config_path, struct config *config, struct daemon **ret,

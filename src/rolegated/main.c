@@ -29,16 +29,11 @@ static void print_help(void)
 static int check(const char *path)
 {
 	struct config config;
-	struct policy *policy = NULL;
 	struct diag diag = {0};
 
 	int r = config_load(path, &config, &diag);
 	if (r == 0) {
-		r = policy_load(config.policy.file, &policy, &diag);
-		if (r == -ENOENT)
-			diag_set(&diag, NULL, "%s: cannot be read: %s", config.policy.file,
-				 strerror(ENOENT));
-		policy_free(policy);
+		r = daemon_check(path, &config, &diag);
 		config_deinit(&config);
 	}
 	if (r < 0) {

@@ -264,44 +264,63 @@ static struct registration_defaults defaults_of(const struct config *config)
 	};
 }
 
+/* What a body says, once it has been admitted. */
+struct admitted {
+	struct registration *registration;
+	struct container_metadata *metadata;
+};
+
+static void admitted_free(struct admitted *a)
+{
+	registration_free(a->registration);
+	container_metadata_free(a->metadata);
+	*a = (struct admitted){0};
+}
+
 /* Parse and judge a body. 0, or an HTTP status with the diag filled. */
 static int admit(struct registrar *r, const char *id, const char *body, size_t len,
-		 struct registration **ret, const char **ret_code, struct diag *diag)
+		 struct admitted *ret, const char **ret_code, struct diag *diag)
 {
 	struct registration_defaults defaults = defaults_of(r->deps.config);
 	struct registration *registration = NULL;
+	struct container_metadata *metadata = NULL;
 
 	*ret_code = "invalid";
 	int error = registration_parse(id, body, len, &defaults, &registration, diag);
+	if (error == 0) {
+		error = container_metadata_new(registration, &metadata, diag);
+		if (error < 0)
+			registration_free(registration);
+	}
 	if (error == -ENOMEM)
 		return 500;
 	if (error < 0)
 		return 422;
+	struct admitted admitted = {registration, metadata};
 	if (registration->intercept == INTERCEPT_BRIDGE) {
 		diag_set(diag, "intercept", "bridge is not available in this version");
-		registration_free(registration);
+		admitted_free(&admitted);
 		return 422;
 	}
 	if (decide(r, registration, diag) < 0) {
 		log_warning(id, "refused by policy: %s", diag->text);
-		registration_free(registration);
+		admitted_free(&admitted);
 		*ret_code = "policy_denied";
 		return 403;
 	}
-	*ret = registration;
+	*ret = admitted;
 	return 0;
 }
 
 /* The id is taken: by the same registration, or by another. */
 static struct registrar_wait *register_again(struct registrar *r, struct container *c,
-					     struct registration *registration, registrar_cb *cb,
-					     void *data)
+					     struct admitted *again, registrar_cb *cb, void *data)
 {
-	const char *different = registration_difference(c->registration, registration);
-	int64_t wait_s = registration->wait_s;
+	const char *different = registration_difference(c->registration, again->registration);
+	int64_t wait_s = again->registration->wait_s;
 	struct diag diag = {0};
 
-	registration_free(registration);
+	admitted_free(again);
 	if (different) {
 		diag_set(&diag, different, "%s is registered with another %s; unregister it first",
 			 c->id, different);
@@ -314,24 +333,24 @@ static struct registrar_wait *register_again(struct registrar *r, struct contain
 struct registrar_wait *registrar_register(struct registrar *r, const char *id, const char *body,
 					  size_t len, registrar_cb *cb, void *data)
 {
-	struct registration *registration = NULL;
+	struct admitted admitted = {0};
 	struct container *c;
 	struct diag diag = {0};
 	const char *code;
 
-	int status = admit(r, id, body, len, &registration, &code, &diag);
+	int status = admit(r, id, body, len, &admitted, &code, &diag);
 	if (status) {
 		report(cb, data, status, code, &diag);
 		return NULL;
 	}
 	c = container_find(r->deps.registry, id);
 	if (c)
-		return register_again(r, c, registration, cb, data);
+		return register_again(r, c, &admitted, cb, data);
 
-	int error = container_add(r->deps.registry, r->deps.pool, id, registration, NULL,
-				  clock_now_ms(), clock_wall_s(), &c);
+	int error = container_add(r->deps.registry, r->deps.pool, id, admitted.registration,
+				  admitted.metadata, NULL, clock_now_ms(), clock_wall_s(), &c);
 	if (error < 0) {
-		registration_free(registration);
+		admitted_free(&admitted);
 		diag_set(&diag, NULL, "cannot register: %s", strerror(-error));
 		report(cb, data, 500, "internal", &diag);
 		return NULL;
@@ -341,7 +360,8 @@ struct registrar_wait *registrar_register(struct registrar *r, const char *id, c
 		report(cb, data, 422, "invalid", &diag);
 		return NULL;
 	}
-	struct registrar_wait *wait = waits_add(&r->waits, c, true, registration->wait_s, cb, data);
+	struct registrar_wait *wait =
+		waits_add(&r->waits, c, true, c->registration->wait_s, cb, data);
 	issuer_kick(r->issuer);
 	interception_raise(r->interception, c);
 	return wait;
@@ -397,20 +417,21 @@ static void restore_one(const struct container_state *stored,
 			const uint8_t instance[static TOKEN_INSTANCE_SIZE], void *data)
 {
 	struct registrar *r = data;
-	struct registration *registration = NULL;
+	struct admitted admitted = {0};
 	struct container *c;
 	struct diag diag = {0};
 	const char *code;
 
-	if (admit(r, stored->id, stored->registration, strlen(stored->registration), &registration,
+	if (admit(r, stored->id, stored->registration, strlen(stored->registration), &admitted,
 		  &code, &diag)) {
 		log_warning(stored->id, "not taken up again: %s: %s", code, diag.text);
 		(void)state_drop(r->deps.state, stored->id);
 		return;
 	}
-	if (container_add(r->deps.registry, r->deps.pool, stored->id, registration, instance,
-			  clock_now_ms(), stored->registered_at_s, &c) < 0) {
-		registration_free(registration);
+	if (container_add(r->deps.registry, r->deps.pool, stored->id, admitted.registration,
+			  admitted.metadata, instance, clock_now_ms(), stored->registered_at_s,
+			  &c) < 0) {
+		admitted_free(&admitted);
 		log_error(stored->id, "not taken up again: out of memory");
 		return;
 	}

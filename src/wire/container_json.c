@@ -38,6 +38,35 @@ static json_t *time_or_null(int64_t t)
 	return json_string(text);
 }
 
+/* One set of variables, the region with it. */
+static json_t *add_region(json_t *variables, const char *region)
+{
+	/* botocore reads only the second. */
+	if (region) {
+		json_object_set_new(variables, "AWS_REGION", json_string(region));
+		json_object_set_new(variables, "AWS_DEFAULT_REGION", json_string(region));
+	}
+	return variables;
+}
+
+static json_t *environment_json(const struct container_environment *e)
+{
+	json_t *ecs = json_pack("{s:s}", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", e->ecs_uri);
+	json_t *eks = json_pack("{s:s, s:s}", "AWS_CONTAINER_CREDENTIALS_FULL_URI", e->eks_uri,
+				"AWS_CONTAINER_AUTHORIZATION_TOKEN", e->eks_token);
+
+	return json_pack("{s:o, s:o}", "ecs", add_region(ecs, e->region), "eks",
+			 add_region(eks, e->region));
+}
+
+void container_environment_print(const struct container_environment *e, struct buf *out)
+{
+	json_t *json = environment_json(e);
+
+	put_json(json, JSON_COMPACT, out);
+	json_decref(json);
+}
+
 void container_json_print(const struct container_view *view, bool full, struct buf *out)
 {
 	json_t *registration = json_loads(view->canonical, 0, NULL);
@@ -60,6 +89,8 @@ void container_json_print(const struct container_view *view, bool full, struct b
 				    json_integer((json_int_t)view->netns_ino));
 		json_object_update_missing(entry, registration);
 	}
+	if (view->environment)
+		json_object_set_new(entry, "environment", environment_json(view->environment));
 	put_json(entry, JSON_COMPACT, out);
 	json_decref(entry);
 	json_decref(registration);

@@ -7,6 +7,15 @@
 #include "util/buf.h"
 #include "util/diag.h"
 
+/* What a workload finds its credentials by if it is not to ask the instance metadata: two sets of
+ * environment variables, of which it gets one. */
+struct container_environment {
+	const char *ecs_uri; /* "/v2/credentials/ID" */
+	const char *eks_uri;
+	const char *eks_token;
+	const char *region; /* NULL: unknown */
+};
+
 /* One container as the role map shows it. Nothing is owned. */
 struct container_view {
 	const char *id;
@@ -19,10 +28,14 @@ struct container_view {
 	int64_t registered_at_s;
 	uint64_t requests;
 	uint64_t netns_ino;
+	const struct container_environment *environment; /* NULL: not told */
 };
 
 /* container_json_print(view, full, out): one object. `full` adds the rest of the registration. */
 void container_json_print(const struct container_view *view, bool full, struct buf *out);
+
+/* container_environment_print(e, out): {"ecs":{NAME:VALUE,…},"eks":{…}}. */
+void container_environment_print(const struct container_environment *e, struct buf *out);
 
 /* control_json_error(code, diag, out): {"error":{"code","message","field"}}. */
 void control_json_error(const char *code, const struct diag *diag, struct buf *out);

@@ -9,7 +9,7 @@
 
 #define LABEL_KEY_MAX 128
 #define LABEL_VALUE_MAX 256
-#define METADATA_VALUE_MAX 4096
+#define ALLOW_PATH_MAX 256
 #define IMAGE_REF_MAX 512
 
 /* One parse: the struct being filled, the canonical JSON beside it, the diag for errors. */
@@ -206,7 +206,17 @@ static int parse_intercept(struct parse *p, const char *field, json_t *value)
 
 static int parse_tokens(struct parse *p, const char *field, json_t *value)
 {
-	return parse_choice(p, field, value, "optional", "required", &p->r->tokens_required);
+	const char *s = json_string_value(value);
+
+	p->r->imds_disabled = s && strcmp(s, "disabled") == 0;
+	if (p->r->imds_disabled) {
+		p->r->tokens_required = true;
+		return 0;
+	}
+	if (parse_choice(p, field, value, "optional", "required", &p->r->tokens_required) < 0)
+		return diag_fail(EINVAL, p->diag, field,
+				 "must be \"required\", \"optional\" or \"disabled\"");
+	return 0;
 }
 
 static int parse_hop_limit(struct parse *p, const char *field, json_t *value)
@@ -270,44 +280,16 @@ static int parse_labels(struct parse *p, const char *field, json_t *value)
 	return 0;
 }
 
-static int check_metadata_value(struct parse *p, const char *field, json_t *value)
-{
-	char *text = NULL;
-	int r = take_string(p, field, value, METADATA_VALUE_MAX, &text);
-
-	free(text);
-	return r;
-}
-
-/* Overrides of metadata paths: a string, or a list of strings for what EC2 prints one a line. */
 static int parse_metadata(struct parse *p, const char *field, json_t *value)
 {
-	const char *key;
-	json_t *item, *line;
-	size_t i;
-	int r = 0;
+	(void)field; /* errors name metadata.KEY */
+	return registration_metadata_parse(value, &p->r->metadata, &p->r->n_metadata, p->diag);
+}
 
-	if (!json_is_object(value))
-		return diag_fail(EINVAL, p->diag, field, "must be an object");
-	if (json_object_size(value) > REGISTRATION_METADATA_MAX)
-		return diag_fail(EINVAL, p->diag, field, "has more than %d keys",
-				 REGISTRATION_METADATA_MAX);
-	json_object_foreach (value, key, item) {
-		char name[96];
-		snprintf(name, sizeof(name), "metadata.%s", key);
-		if (!json_is_array(item)) {
-			r = check_metadata_value(p, name, item);
-		} else {
-			json_array_foreach (item, i, line) {
-				r = check_metadata_value(p, name, line);
-				if (r < 0)
-					return r;
-			}
-		}
-		if (r < 0)
-			return r;
-	}
-	return 0;
+static int parse_allow(struct parse *p, const char *field, json_t *value)
+{
+	return take_string_list(p, field, value, REGISTRATION_ALLOW_MAX, ALLOW_PATH_MAX,
+				&p->r->allow, &p->r->n_allow);
 }
 
 struct field {
@@ -333,6 +315,7 @@ static const struct field fields[] = {
 	{"image", parse_image},
 	{"labels", parse_labels},
 	{"metadata", parse_metadata},
+	{"allow", parse_allow},
 	{"wait_s", parse_wait},
 };
 
@@ -406,9 +389,11 @@ static int make_canonical(struct parse *p, json_t *body)
 	json_t *defaults = json_pack(
 		"{s:s, s:s, s:I, s:s, s:I, s:s, s:i}", "netns", r->netns, "session_name",
 		r->role.session_name, "duration_s", (json_int_t)r->role.duration_s, "tokens",
-		r->tokens_required ? "required" : "optional", "hop_limit", (json_int_t)r->hop_limit,
-		"intercept", r->intercept == INTERCEPT_BRIDGE ? "bridge" : "netns", "pid",
-		(int)r->pid);
+		r->imds_disabled     ? "disabled"
+		: r->tokens_required ? "required"
+				     : "optional",
+		"hop_limit", (json_int_t)r->hop_limit, "intercept",
+		r->intercept == INTERCEPT_BRIDGE ? "bridge" : "netns", "pid", (int)r->pid);
 	int failed = !defaults || json_object_update(body, defaults) < 0;
 	json_decref(defaults);
 	if (!failed)
@@ -464,6 +449,10 @@ struct registration *registration_free(struct registration *r)
 		free(r->labels[i].value);
 	}
 	free(r->labels);
+	registration_metadata_free(r->metadata, r->n_metadata);
+	for (size_t i = 0; i < r->n_allow; i++)
+		free(r->allow[i]);
+	free(r->allow);
 	free(r->canonical);
 	free(r);
 	return NULL;

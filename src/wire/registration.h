@@ -11,11 +11,12 @@
 #include "util/diag.h"
 #include "wire/container_id.h"
 #include "wire/policy_document.h"
+#include "wire/registration_metadata.h"
 #include "wire/sts_message.h"
 
 #define REGISTRATION_BODY_MAX (64 * 1024)
 #define REGISTRATION_LABELS_MAX 64
-#define REGISTRATION_METADATA_MAX 64
+#define REGISTRATION_ALLOW_MAX 64
 #define REGISTRATION_WAIT_MAX_S 300
 #define REGISTRATION_WAIT_DEFAULT_S 10
 
@@ -27,10 +28,15 @@ struct registration {
 	pid_t pid;		     /* 0: not given */
 	enum registration_intercept intercept;
 	bool tokens_required;
+	bool imds_disabled; /* "tokens": "disabled": only the container credentials are served */
 	int64_t hop_limit;
 	char *image_ref, *image_digest; /* NULL: not given */
 	struct policy_label *labels;
 	size_t n_labels;
+	struct registration_metadata *metadata; /* what it is to find under its metadata paths */
+	size_t n_metadata;
+	char **allow; /* the host's metadata paths opened for this container */
+	size_t n_allow;
 	int64_t wait_s;
 	char *canonical; /* the body with every default filled in and without wait_s, keys sorted:
 			  * equal registrations have equal canonicals. It is also what the state

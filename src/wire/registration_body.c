@@ -29,7 +29,7 @@ static const struct field {
 	{"source_identity", TEXT}, {"policy_arns", LIST},  {"session_policy", POLICY},
 	{"tokens", TEXT},	   {"hop_limit", NUMBER},  {"image.ref", TEXT},
 	{"image.digest", TEXT},	   {"labels", MAP},	   {"metadata", METADATA},
-	{"wait_s", NUMBER},
+	{"allow", LIST},	   {"wait_s", NUMBER},
 };
 
 /* Metadata that EC2 prints one item a line: a list even if there is only one. */

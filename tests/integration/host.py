@@ -247,6 +247,11 @@ class Host:
             assert time.monotonic() < deadline, f"waited in vain for {what}\n{self.logs()}"
             time.sleep(0.01)
 
+    def prefetched(self):
+        """Wait until rolegated has cached what every container may see of the host's metadata."""
+        self.wait(lambda: self.fake.requests("imds", path="/latest/meta-data/block-device-mapping/root")
+                  and self.fake.stats()["imds"]["in_flight"] == 0, "the prefetch")
+
     def logs(self):
         return "".join(f"--- {d.name}\n{d.text()[-4000:]}" for d in (self.netd, self.daemon)
                        if pathlib.Path(d.log).exists())

@@ -94,6 +94,7 @@ def test_odd_paths(pair, path):
 def test_the_upstream_never_heard_of_it(pair):
     """Nothing a container sent is forwarded: the fake IMDS saw rolegated's own requests alone."""
     a = pair.containers["a"]
+    pair.prefetched()
     pair.fake.clear()
     for path in PATHS:
         a.get(path, headers={"X-Probe": "container"})

@@ -3,6 +3,7 @@
 import json
 
 from table.row import ADDRESSES, Answer, Row, by, by_v4, contains, exchange, is_, parse
+from table.world import environment
 
 ECS = "169.254.170.2"
 EKS = {ADDRESSES["v4"]: "169.254.170.23", ADDRESSES["v6"]: "fd00:ec2::23"}
@@ -63,7 +64,7 @@ def pending(world, _):
         host.fake.set(sts_hang=True)
         c = host.container("c")
         host.put("c", wait_s=1)
-        path = host.show("c")["environment"]["ecs"]["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
+        path = environment(host, "c")["ecs"]["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
         answer = Answer(*c.request("GET", path, {}, ECS))
         host.fake.reset()
         return answer

@@ -22,7 +22,7 @@ TTL_HEADER = "X-aws-ec2-metadata-token-ttl-seconds"
 # What the rows that say so need of rolegate before they can pass: not skipped as if they had passed, but
 # shown as what is missing. Flip a line when main has it.
 BUILT = {
-    "surface": False,  # pass-through, overrides, security-credentials-extended, ECS and EKS
+    "surface": True,  # pass-through, overrides, security-credentials-extended, ECS and EKS
 }
 
 
