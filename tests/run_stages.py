@@ -10,6 +10,7 @@ Usage: tests/run [STAGE…]
   integration       real network namespaces, the gcc build
   integration-asan  the same again, the sanitizers' build
   valgrind          a part of it under valgrind
+  conformance  the numbered cases of the contract, as tests/conformance/run-table prints them
   sdk        unmodified AWS clients from Debian's packages
   quickstart deploy/quickstart, as README.md tells it
 
@@ -113,6 +114,7 @@ STAGES = {
     "valgrind": lambda: pytest([*(f"tests/integration/{name}" for name in VALGRIND_TESTS),
                                 "-k", "not a_pid_is_watched"],  # valgrind 3.19 has no pidfd_open
                                ROLEGATE_WRAPPER=VALGRIND),
+    "conformance": lambda: pytest(["tests/conformance/test_table.py"]),
     "sdk": lambda: pytest(["tests/conformance/test_sdk.py", "tests/conformance/test_cloud_init.py"]),
     "quickstart": lambda: check("deploy/quickstart", run([ROOT / "deploy" / "quickstart"])),
 }

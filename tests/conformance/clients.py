@@ -29,6 +29,8 @@ class Client:
     calls: str = "sts"  # or "s3": it cannot ask the STS who it is
     go: bool = False
     ipv6: tuple = ()  # the variable that tells it to ask fd00:ec2::254
+    ecs: bool = True  # knows AWS_CONTAINER_CREDENTIALS_RELATIVE_URI
+    eks: bool = False  # takes 169.254.170.23 for AWS_CONTAINER_CREDENTIALS_FULL_URI
 
     def program(self):
         if self.go:
@@ -57,9 +59,9 @@ CLIENTS = [
     _go("minio-go", "golang-github-minio-minio-go-v7-dev", calls="s3"),
     Client("php-async-aws", ("php-async-aws-core",), ("/usr/bin/php", "client.php"), tokens="optional"),
     Client("rclone", ("rclone",), ("client",), calls="s3"),
-    Client("s3cmd", ("s3cmd",), ("client",), calls="s3"),
+    Client("s3cmd", ("s3cmd",), ("client",), calls="s3", ecs=False),
     # Lists the role by IMDSv1 before it asks for a token.
-    Client("s3fs", ("s3fs",), ("client",), tokens="optional", calls="s3"),
+    Client("s3fs", ("s3fs",), ("client",), tokens="optional", calls="s3", ecs=False),
 ]
 
 

@@ -12,8 +12,8 @@ ROLES = {"a": "team/web", "b": "batch"}
 
 class SdkHost:
     """Containers a and b, of one and the same address, for clients that use tokens; old-a and old-b for
-    those that do not; alone and old-alone have addresses of their own, and so a way to the STS; in six the
-    metadata service answers by IPv6 alone."""
+    those that do not; alone and old-alone have addresses of their own, and so a way to the STS. In six the
+    metadata service answers by IPv6 alone, in task not at all: only the container credentials are there."""
 
     def __init__(self):
         self.stack = contextlib.ExitStack()
@@ -24,9 +24,12 @@ class SdkHost:
                 self.host.register(prefix + name, role, tokens=tokens)
             self.host.container(prefix + "alone")
             self.host.register(prefix + "alone", "alone/app", tokens=tokens)
-        six = self.host.container("six")
-        self.host.register("six", "alone/app")
-        six.netns.run("iptables -w -t raw -A OUTPUT -d 169.254.169.254 -j DROP".split())
+        for name in ("six", "task"):
+            netns = self.host.container(name).netns
+            self.task = self.host.register(name, "alone/app" if name == "six" else name)
+            netns.run("iptables -w -t raw -A OUTPUT -d 169.254.169.254 -j DROP".split())
+            if name == "task":
+                netns.run("ip6tables -w -t raw -A OUTPUT -d fd00:ec2::254 -j DROP".split())
 
     def __enter__(self):
         return self
@@ -64,3 +67,16 @@ class SdkHost:
     def check_ipv6(self, client):
         """In a container where nothing is to be had from the IPv4 address."""
         self.check_identity(client, "six", **dict([client.ipv6]))
+
+    def check_container_credentials(self, client, dialect):
+        """With the variables that registering returned, where there is no metadata service."""
+        environ = self.task["environment"][dialect]
+        with started(self.host.containers["task"], witnessed(client.program()), **environ) as process:
+            answer = finished(process)
+        assert [self.role_of(key) for key in answer["signed_with"]] == [ROLE + "task"], answer
+
+    def check_ecs(self, client):
+        self.check_container_credentials(client, "ecs")
+
+    def check_eks(self, client):
+        self.check_container_credentials(client, "eks")

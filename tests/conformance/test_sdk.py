@@ -3,6 +3,7 @@
 import pytest
 from clients import CLIENTS
 from sdk_host import SdkHost
+from table.row import BUILT
 
 
 @pytest.fixture(scope="module")
@@ -28,3 +29,9 @@ def test_the_sts_knows_who_it_is(sdk, client):
 @every(lambda client: client.ipv6)
 def test_over_ipv6(sdk, client):
     sdk.check_ipv6(client)
+
+
+@pytest.mark.skipif(not BUILT["surface"], reason="needs surface: see BUILT in table/row.py")
+@every(lambda client: client.ecs)
+def test_ecs_credentials(sdk, client):
+    sdk.check_ecs(client)

@@ -9,10 +9,6 @@ HOST_MARKERS = ("ASIAHOST", "HOSTSECRET", "HOSTTOKEN", "HOSTUSERDATA", "HOSTSIGN
 BLOCKED = ("user-data", "identity-credentials", "pkcs7", "rsa2048", "dsa2048", "signature", "public-keys",
            "managed-ssh-keys", "vhostmd")
 
-# A path that is asked for when a container asks; what is open to all is cached from the start.
-LIVE = "/latest/meta-data/instance-action"
-OPENED = {"imds": {"allow": "meta-data/instance-action"}}
-
 
 def crawl(world, address):
     """GET every listing from / down: names that must not be listed, children that do not answer."""
@@ -32,25 +28,29 @@ def crawl(world, address):
     return [blocked, broken]
 
 
+# What is asked of the upstream only when a container asks for it, so that the request can be seen.
+LIVE = "/latest/meta-data/autoscaling/target-lifecycle-state"
+ALLOW_LIVE = {"imds": {"allow": "meta-data/autoscaling"}}
+
+
 def not_forwarded(world, _):
-    """GET a passed-through path with headers of one's own: those that the upstream saw."""
-    with world.fresh(config=OPENED) as host:
+    """GET a passed-through path with headers and a query of one's own: status, upstream requests, which of these
+    it saw."""
+    with world.fresh(config=ALLOW_LIVE) as host:
         c = host.container("c")
         host.register("c")
         token = c.token()
         host.prefetched()
         host.fake.clear()
-        status = c.get(LIVE + "?probe", token,
-                       headers={"Via": "1.1 x", "Forwarded": "for=x", "X-Probe": "x", "Cookie": "x"})[0]
-        seen = [name.lower() for r in host.fake.requests("imds") for name, value in r["headers"]
-                if name.lower() in ("via", "forwarded", "x-probe", "cookie", "x-forwarded-for") or value == token]
-        targets = {r["target"] for r in host.fake.requests("imds")}
-        return [status, seen, targets - {LIVE, "/latest/api/token"}]
+        status = c.get(LIVE + "?probe", token, headers={"Via": "1.1 probe", "Forwarded": "for=probe",
+                                                        "X-Probe": "x", "Cookie": "probe"})[0]
+        seen = [r for r in host.fake.requests("imds") if r["path"] == LIVE]
+        return [status, len(seen), [word for word in ("probe", "cookie", "via", token) if word in str(seen).lower()]]
 
 
 def upstream_401(world, _):
-    """The upstream answers one GET with 401, as after a restart: GET; tokens that rolegate asked for."""
-    with world.fresh(config=OPENED) as host:
+    """The upstream answers one GET with 401, as after a restart: status; what rolegate asked of it."""
+    with world.fresh(config=ALLOW_LIVE) as host:
         c = host.container("c")
         host.register("c")
         token = c.token()
@@ -58,7 +58,7 @@ def upstream_401(world, _):
         host.fake.clear()
         host.fake.set(imds_error=[401])
         status = c.get(LIVE, token)[0]
-        return [status, len(host.fake.requests("imds", method="PUT"))]
+        return [status, [(r["method"], r["status"]) for r in host.fake.requests("imds")]]
 
 
 no_leak = is_("nothing of the host", lambda a: not any(m.encode() in a.body for m in HOST_MARKERS))
@@ -94,6 +94,6 @@ ROWS = [
     Row("76 more", GET("/latest/meta-data/iam%2fsecurity-credentials%2fhost-role"), {400, 404}, no_leak),
     Row("76 more", GET("/latest/meta-data/iam\\security-credentials\\host-role"), {400, 404}, no_leak),
     Row(77, by(crawl), got([[], []])),
-    Row(78, by_v4(not_forwarded), got([200, [], set()]), needs="surface"),
-    Row(79, by_v4(upstream_401), got([200, 1]), needs="surface"),
+    Row(78, by_v4(not_forwarded), got([200, 1, []]), needs="surface"),
+    Row(79, by_v4(upstream_401), got([200, [("GET", 401), ("PUT", 200), ("GET", 200)]]), needs="surface"),
 ]
