@@ -75,6 +75,21 @@ static int check_arn(const char *arn, const char *field, const char *resource, s
 	return 0;
 }
 
+/* The role's name is a segment of the metadata path under which its credentials are asked for, and
+ * not every SDK escapes it. IAM allows none of what is refused here. */
+static int check_role_name(const char *arn, struct diag *diag)
+{
+	const char *name = strrchr(arn, '/') + 1;
+
+	if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return diag_fail(EINVAL, diag, "role_arn",
+				 "must end in a role's name, not in \"/%s\"", name);
+	if (strpbrk(name, "?#%\\"))
+		return diag_fail(EINVAL, diag, "role_arn",
+				 "has a ?, #, %% or \\ in the role's name");
+	return 0;
+}
+
 /* Count the characters of UTF-8 text: AWS's limits are in those. -1 if it is not UTF-8, or holds
  * DEL or C1 controls. */
 static ssize_t count_characters(const char *text, unsigned *ret_highest)
@@ -228,6 +243,8 @@ int sts_assume_role_check(const struct sts_assume_role *r, struct diag *diag)
 	if (!r->session_name)
 		return diag_fail(EINVAL, diag, "session_name", "is missing");
 	int e = check_arn(r->role_arn, "role_arn", "role/", diag);
+	if (e == 0)
+		e = check_role_name(r->role_arn, diag);
 	if (e == 0)
 		e = check_text(r->session_name, "session_name", SESSION_NAME_MIN, SESSION_NAME_MAX,
 			       NAME_CHARS, "_+=,.@-", diag);
