@@ -130,6 +130,7 @@ void connection_free(struct connection *c)
 	TAILQ_REMOVE(&door->frontend->waiting[c->state], c, wait_link);
 	TAILQ_REMOVE(&door->connections, c, door_link);
 	door->n_connections--;
+	door->frontend->n_connections--;
 	fd_close(c->fd);
 	buf_deinit(&c->in);
 	buf_deinit(&c->out);
@@ -496,6 +497,7 @@ int connection_new(struct frontend_door *door, int fd, bool ipv6, int64_t now_ms
 	event_assign(&c->event, f->base, fd, EV_READ | EV_PERSIST, on_event, c);
 	TAILQ_INSERT_TAIL(&door->connections, c, door_link);
 	door->n_connections++;
+	f->n_connections++;
 	/* A connection that sends nothing is as slow as one that sends half a request. */
 	c->state = CONNECTION_READING;
 	TAILQ_INSERT_TAIL(&f->waiting[c->state], c, wait_link);

@@ -17,6 +17,8 @@ struct frontend_door {
 	size_t n_listeners;
 	struct connection_list connections; /* the least recently active first */
 	size_t n_connections;
+	TAILQ_ENTRY(frontend_door) doors_link;
+	bool paused; /* its listeners are not watched: no descriptors */
 	/* Fairness, see connection.c. */
 	struct connection_list turns; /* connections with something to do that wait for a turn */
 	TAILQ_ENTRY(frontend_door) turns_link; /* in the frontend's, while `turns` is not empty */
@@ -74,6 +76,12 @@ struct frontend {
 		*timer;	  /* the next deadline of any connection; not armed without connections */
 	int64_t timer_ms; /* what it is armed for; INT64_MAX: not armed */
 	struct connection_list waiting[N_CONNECTION_STATES];
+	struct frontend_door_list doors;
+	size_t n_connections, n_listeners; /* of all doors */
+	size_t descriptors_max;		   /* what both may take together; the rest is for others */
+	struct event *resume;		   /* watches paused listeners again */
+	frontend_broken_cb *broken;
+	void *broken_data;
 	struct frontend_door_list turns; /* doors with connections that wait for a turn */
 	struct event *turn;		 /* gives turns, one loop iteration later */
 	char read[HTTP_HEAD_MAX + FRONTEND_READ_SIZE];

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
 
@@ -12,28 +13,92 @@
 /* Connections taken from one listener before others get their turn. */
 #define ACCEPT_BATCH 16
 #define COMPLAIN_INTERVAL_MS 10000
+#define PAUSE_MS 100
+/* Descriptors kept for the control socket, rolegate-netd and STS. */
+#define RESERVE_MAX 1024
 
-/* Close the connection that has been idle longest, anywhere. False if there is none. */
-static bool give_up_an_idle_one(struct frontend *f)
+/* Close a connection to make room for another: the one idle longest, or else the least recently active
+ * of the container that has the most. False if there is none. */
+static bool make_room(struct frontend *f)
 {
 	struct connection *c = TAILQ_FIRST(&f->waiting[CONNECTION_IDLE]);
+	struct frontend_door *door, *most = NULL;
 
+	if (!c) {
+		TAILQ_FOREACH (door, &f->doors, doors_link)
+			if (!most || door->n_connections > most->n_connections)
+				most = door;
+		c = most ? TAILQ_FIRST(&most->connections) : NULL;
+	}
 	if (c)
 		connection_free(c);
 	return c != NULL;
 }
 
-/* No descriptor or memory for a new connection: make room, and say so, once in a while. */
-static void on_exhausted(struct frontend *f, int error, int64_t now_ms)
+static void complain(struct frontend *f, int error, int64_t now_ms)
 {
-	bool freed = give_up_an_idle_one(f);
-
 	if (f->complained_ms != 0 && now_ms - f->complained_ms < COMPLAIN_INTERVAL_MS)
 		return;
 	f->complained_ms = now_ms;
-	log_error(NULL, "cannot accept a connection: %s; %s; raise the limit on open files",
-		  strerror(error),
-		  freed ? "closed the longest idle one" : "none is idle, so it must wait");
+	log_error(NULL,
+		  "cannot accept connections: %s (%zu are open); closing the longest idle ones; "
+		  "raise the limit on open files",
+		  strerror(error), f->n_connections);
+}
+
+/* No descriptor or memory: make room, and look again in a while, not at once: a listener with a
+ * connection waiting would else keep the loop busy. */
+static void on_exhausted(struct frontend_door *door, int error, int64_t now_ms)
+{
+	static const struct timeval again = {.tv_usec = PAUSE_MS * 1000};
+	struct frontend *f = door->frontend;
+
+	complain(f, error, now_ms);
+	(void)make_room(f);
+	for (size_t i = 0; i < door->n_listeners; i++)
+		event_del(door->listeners[i]);
+	door->paused = true;
+	evtimer_add(f->resume, &again);
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *data)
+{
+	struct frontend *f = data;
+	struct frontend_door *door;
+
+	(void)fd;
+	(void)what;
+	TAILQ_FOREACH (door, &f->doors, doors_link) {
+		for (size_t i = 0; door->paused && i < door->n_listeners; i++)
+			event_add(door->listeners[i], NULL);
+		door->paused = false;
+	}
+}
+
+static void on_accept_failed(struct frontend_door *door, int fd, int error, int64_t now_ms)
+{
+	struct frontend *f = door->frontend;
+
+	switch (error) {
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+		on_exhausted(door, error, now_ms);
+		break;
+	case EINVAL:
+	case EBADF:
+	case ENOTSOCK:
+		/* It is no listener any more, and would be readable for ever. */
+		for (size_t i = 0; i < door->n_listeners; i++)
+			if (event_get_fd(door->listeners[i]) == fd)
+				event_del(door->listeners[i]);
+		if (f->broken)
+			f->broken(door->container, f->broken_data);
+		break;
+	default: /* EAGAIN, or a peer that left meanwhile */
+		break;
+	}
 }
 
 static void on_listener(evutil_socket_t fd, short what, void *data)
@@ -49,16 +114,16 @@ static void on_listener(evutil_socket_t fd, short what, void *data)
 		int client = accept4((int)fd, (struct sockaddr *)&peer, &len,
 				     SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (client < 0) {
-			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
-			    errno == ENOBUFS)
-				on_exhausted(f, errno, now_ms);
-			return; /* EAGAIN, or a peer that left meanwhile */
+			on_accept_failed(door, (int)fd, errno, now_ms);
+			return;
 		}
 		if (door->n_connections >= FRONTEND_CONNECTIONS_MAX)
 			connection_free(TAILQ_FIRST(&door->connections));
+		else if (f->n_connections + f->n_listeners >= f->descriptors_max)
+			(void)make_room(f);
 		if (connection_new(door, client, peer.ss_family == AF_INET6, now_ms) < 0) {
 			fd_close(client);
-			on_exhausted(f, ENOMEM, now_ms);
+			on_exhausted(door, ENOMEM, now_ms);
 			return;
 		}
 	}
@@ -120,6 +185,25 @@ static const char *architecture(void)
 	return "x86_64"; /* EC2 has no third */
 }
 
+static void free_timers(struct frontend *f)
+{
+	struct event *const timers[] = {f->timer, f->turn, f->resume};
+
+	for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++)
+		if (timers[i])
+			event_free(timers[i]);
+}
+
+/* Three quarters of what the process may open, or all but RESERVE_MAX. */
+static size_t descriptors_max(void)
+{
+	struct rlimit limit = {.rlim_cur = 1024};
+
+	(void)getrlimit(RLIMIT_NOFILE, &limit);
+	rlim_t reserve = limit.rlim_cur / 4 < RESERVE_MAX ? limit.rlim_cur / 4 : RESERVE_MAX;
+	return limit.rlim_cur - reserve;
+}
+
 int frontend_new(struct event_base *base, struct upstream *upstream, struct frontend **ret)
 {
 	struct frontend *f = calloc(1, sizeof(*f));
@@ -130,12 +214,14 @@ int frontend_new(struct event_base *base, struct upstream *upstream, struct fron
 	f->timer_ms = INT64_MAX;
 	f->timer = evtimer_new(base, on_timer, f);
 	f->turn = evtimer_new(base, on_turn, f);
-	if (!f->timer || !f->turn) {
-		if (f->timer)
-			event_free(f->timer);
+	f->resume = evtimer_new(base, on_resume, f);
+	if (!f->timer || !f->turn || !f->resume) {
+		free_timers(f);
 		free(f);
 		return -ENOMEM;
 	}
+	f->descriptors_max = descriptors_max();
+	TAILQ_INIT(&f->doors);
 	TAILQ_INIT(&f->turns);
 	f->upstream = upstream;
 	upstream_set_callback(upstream, on_upstream, f);
@@ -151,13 +237,18 @@ struct frontend *frontend_free(struct frontend *f)
 	if (!f)
 		return NULL;
 	upstream_set_callback(f->upstream, NULL, NULL);
-	event_free(f->timer);
-	event_free(f->turn);
+	free_timers(f);
 	router_deinit(&f->router);
 	buf_deinit(&f->out);
 	explicit_bzero(f->read, sizeof(f->read));
 	free(f);
 	return NULL;
+}
+
+void frontend_set_broken(struct frontend *f, frontend_broken_cb *cb, void *data)
+{
+	f->broken = cb;
+	f->broken_data = data;
 }
 
 void frontend_set_allow(struct frontend *f, const struct metadata_allow *allow)
@@ -191,6 +282,8 @@ int frontend_open(struct frontend *f, struct container *container, const int *fd
 		}
 		door->listeners[door->n_listeners++] = ev;
 	}
+	TAILQ_INSERT_TAIL(&f->doors, door, doors_link);
+	f->n_listeners += door->n_listeners;
 	*ret = door;
 	return 0;
 }
@@ -215,6 +308,8 @@ struct frontend_door *frontend_close(struct frontend_door *door)
 	}
 	while ((c = TAILQ_FIRST(&door->connections)))
 		connection_free(c);
+	TAILQ_REMOVE(&door->frontend->doors, door, doors_link);
+	door->frontend->n_listeners -= door->n_listeners;
 	free(door);
 	return NULL;
 }

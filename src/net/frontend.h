@@ -33,6 +33,11 @@ int frontend_new(struct event_base *base, struct upstream *upstream, struct fron
 /* frontend_free(f): every door must have been closed. NULL is fine. Returns NULL. */
 struct frontend *frontend_free(struct frontend *f);
 
+/* A listener has stopped listening (root inside the netns can do that, with `ss -K`): the door is still
+ * open, but nothing more comes in by it. The callback may close it. */
+typedef void frontend_broken_cb(struct container *container, void *data);
+void frontend_set_broken(struct frontend *f, frontend_broken_cb *cb, void *data);
+
 /* frontend_set_allow(f, allow): the host's paths that every container may read, from now on. */
 void frontend_set_allow(struct frontend *f, const struct metadata_allow *allow);
 

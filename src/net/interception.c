@@ -5,11 +5,15 @@
 
 #include "util/log.h"
 
+/* How long until a container that could not be attached is tried again. */
+#define RETRY_S 1
+
 struct interception {
 	struct interception_deps deps;
 	struct interception_events events;
 	void *data;
 	struct netd_client *netd;
+	struct event *retry; /* asks netd again for what is ATTACHING */
 };
 
 static void close_all(const int *fds, size_t n_fds)
@@ -68,17 +72,42 @@ static void on_attached(const struct netd_answer *answer, void *context, void *d
 	}
 }
 
+void interception_retry(struct interception *i)
+{
+	static const struct timeval wait = {.tv_sec = RETRY_S};
+
+	evtimer_add(i->retry, &wait);
+}
+
+/* What stands is of no use any more: shut the door, have netd clear up, and attach anew. */
+static void attach_anew(struct interception *i, struct container *c)
+{
+	c->door = frontend_close(c->door);
+	c->phase = CONTAINER_ATTACHING;
+	c->netd_knows = false;
+	(void)netd_client_detach(i->netd, c->id, NULL, NULL);
+	interception_retry(i);
+}
+
+static void on_broken(struct container *c, void *data)
+{
+	log_warning(c->id, "a listener was destroyed inside its netns: attaching it anew");
+	attach_anew(data, c);
+}
+
 static void on_adopted(const struct netd_answer *answer, void *context, void *data)
 {
 	struct container *c = data;
 
-	(void)context;
 	c->netd_asked = false;
-	if (answer->error == 0)
+	if (answer->error == 0) {
 		c->netd_knows = true;
-	else if (answer->error != -ECONNRESET)
-		log_error(c->id, "rolegate-netd does not take over the listeners: %s",
+	} else if (answer->error != -ECONNRESET) {
+		log_error(c->id,
+			  "rolegate-netd does not take over the listeners: %s; attaching anew",
 			  answer->text);
+		attach_anew(context, c);
+	}
 }
 
 static void on_detached(const struct netd_answer *answer, void *context, void *data)
@@ -157,6 +186,18 @@ static void on_ready(void *data)
 		advance(i, c);
 }
 
+static void on_retry(evutil_socket_t fd, short what, void *data)
+{
+	struct interception *i = data;
+	struct container *c;
+
+	(void)fd;
+	(void)what;
+	TAILQ_FOREACH (c, &i->deps.registry->containers, link)
+		if (c->phase == CONTAINER_ATTACHING)
+			advance(i, c);
+}
+
 static void on_lost(void *data)
 {
 	struct interception *i = data;
@@ -191,11 +232,16 @@ int interception_new(const struct interception_deps *deps, const struct intercep
 	i->deps = *deps;
 	i->events = *events;
 	i->data = data;
-	int r = netd_client_new(deps->base, deps->netd_socket, &netd_events, i, &i->netd);
+	i->retry = evtimer_new(deps->base, on_retry, i);
+	int r = i->retry ? netd_client_new(deps->base, deps->netd_socket, &netd_events, i, &i->netd)
+			 : -ENOMEM;
 	if (r < 0) {
+		if (i->retry)
+			event_free(i->retry);
 		free(i);
 		return r;
 	}
+	frontend_set_broken(deps->frontend, on_broken, i);
 	*ret = i;
 	return 0;
 }
@@ -205,6 +251,7 @@ struct interception *interception_free(struct interception *i)
 	if (!i)
 		return NULL;
 	netd_client_free(i->netd);
+	event_free(i->retry);
 	free(i);
 	return NULL;
 }

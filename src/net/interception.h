@@ -44,6 +44,9 @@ bool interception_ready(const struct interception *i);
  * reached. */
 void interception_raise(struct interception *i, struct container *c);
 
+/* interception_retry(i): `failed` was told, but the container stays: ask again in a second. */
+void interception_retry(struct interception *i);
+
 /* interception_lower(i, c): the container is in phase DETACHING: shut its door at once, have netd
  * take down the rest; `lowered` runs later, never before this has returned. */
 void interception_lower(struct interception *i, struct container *c);

@@ -181,11 +181,8 @@ static void finish_op(struct netd_client *client, struct netd_op *op,
 	};
 	netd_client_cb *cb = op->cb;
 	void *data = op->data;
-	bool attached = op->request.verb == NETD_ATTACH && reply->error == 0;
 
 	memcpy(answer.fds, fds, sizeof(answer.fds));
-	if (!cb && attached) /* no one wants it any more */
-		(void)enqueue(client, NETD_DETACH, op->request.id, "", NULL, 0, NULL, NULL);
 	op_free(client, op);
 	if (cb)
 		cb(&answer, client->data, data);
@@ -371,7 +368,12 @@ void netd_client_forget(struct netd_client *client, void *data)
 {
 	struct netd_op *op;
 
-	TAILQ_FOREACH (op, &client->ops, link)
-		if (op->data == data && op->cb)
-			op->cb = NULL;
+	TAILQ_FOREACH (op, &client->ops, link) {
+		if (op->data != data || !op->cb)
+			continue;
+		op->cb = NULL;
+		/* Undone right behind it, before anything else is asked for this id. */
+		if (op->request.verb == NETD_ATTACH)
+			(void)enqueue(client, NETD_DETACH, op->request.id, "", NULL, 0, NULL, NULL);
+	}
 }

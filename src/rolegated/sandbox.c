@@ -7,6 +7,7 @@
 #include <seccomp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -195,7 +196,6 @@ static const int calls[] = {
 	SCMP_SYS(dup),
 	SCMP_SYS(dup2),
 	SCMP_SYS(dup3),
-	SCMP_SYS(ioctl),
 	SCMP_SYS(umask),
 	SCMP_SYS(flock),
 	/* who and what we are, and containers' processes */
@@ -215,6 +215,7 @@ static const int calls[] = {
 static int add_calls(scmp_filter_ctx filter)
 {
 	static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
+	static const unsigned long ioctls[] = {FIONBIO, FIONREAD, FIOCLEX};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(calls) / sizeof(calls[0]); i++)
@@ -222,6 +223,9 @@ static int add_calls(scmp_filter_ctx filter)
 	for (size_t i = 0; r == 0 && i < sizeof(families) / sizeof(families[0]); i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
 				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+	for (size_t i = 0; r == 0 && i < sizeof(ioctls) / sizeof(ioctls[0]); i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				     SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)ioctls[i]));
 	/* Threads, for libcurl's name resolution, but no processes. clone3 keeps its flags in
 	 * memory, where a filter cannot look; told it does not exist, the C library uses clone. */
 	if (r == 0)

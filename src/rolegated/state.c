@@ -21,7 +21,9 @@ static int open_dir(int at, const char *path, mode_t mode)
 {
 	if (mkdirat(at, path, mode) < 0 && errno != EEXIST)
 		return -errno;
-	int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* Started as root, we must not be led elsewhere by a link that somebody else has put there. */
+	int fd = openat(at, path,
+			O_RDONLY | O_DIRECTORY | O_CLOEXEC | (at == AT_FDCWD ? 0 : O_NOFOLLOW));
 	return fd < 0 ? -errno : fd;
 }
 
@@ -66,7 +68,8 @@ int state_chown(const struct state *state, uid_t uid, gid_t gid)
 	struct dirent *entry;
 	int r = 0;
 
-	if (fchown(state->dir_fd, uid, gid) < 0 || fchown(state->containers_fd, uid, gid) < 0)
+	/* Not DIR itself, which holds more than ours: nothing is written there once we have started. */
+	if (fchown(state->containers_fd, uid, gid) < 0)
 		return -errno;
 	if (fchownat(state->dir_fd, KEY_NAME, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
 		return -errno;

@@ -55,11 +55,13 @@ class Daemon:
     def __init__(self, name, netns, config, log):
         self.name, self.netns, self.config, self.log = name, netns, config, log
         self.process = None
+        self.prefix = []  # a command that runs it: prlimit, say
 
     def start(self, **environ):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                ["ip", "netns", "exec", self.netns, *(WRAPPER if self.name == "rolegated" else []),
+                ["ip", "netns", "exec", self.netns, *self.prefix,
+                 *(WRAPPER if self.name == "rolegated" else []),
                  binary(self.name), "--config", self.config],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | environ)
         return self
