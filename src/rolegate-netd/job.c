@@ -27,6 +27,7 @@ struct job {
 	bool allowed;  /* its worker may have changed the netns */
 	bool cleaning; /* a second worker takes out what the first, killed, left behind */
 	bool reported; /* its worker has said how it ended */
+	bool orphaned; /* an ATTACH that was done when its peer had left: to be undone */
 	bool answered; /* the peer knows; only the worker's exit is awaited */
 	int error;     /* positive errno */
 	struct diag diag;
@@ -239,6 +240,13 @@ static void on_opened(struct job *job, const struct worker_message *message)
  * netns until then. */
 static void on_done(struct job *job)
 {
+	/* Whoever comes next has perhaps listed the attachments already, and would never hear of it. */
+	if (job->request.verb == NETD_ATTACH && !job->error &&
+	    !peer_is_there(job->netd, job->peer_id)) {
+		(void)job_fail(job, ECONNABORTED, NULL, "whoever asked for it has left");
+		job->orphaned = true;
+		return;
+	}
 	if (job->request.verb != NETD_DETACH)
 		job_answer(job, job->error ? NULL : job_keep(job));
 }
@@ -312,6 +320,8 @@ static void on_worker_exit(struct worker *worker, bool timed_out)
 		if (job_clean_up(job))
 			return;
 	}
+	if (job->orphaned && job_clean_up(job))
+		return;
 	if (job->request.verb == NETD_DETACH) {
 		on_exit_detach(job);
 	} else {

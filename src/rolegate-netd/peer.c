@@ -130,6 +130,16 @@ void peer_answer(struct netd *netd, uint64_t peer_id, const struct netd_reply *r
 		}
 }
 
+bool peer_is_there(const struct netd *netd, uint64_t peer_id)
+{
+	const struct peer *peer;
+
+	TAILQ_FOREACH (peer, &netd->peers, entry)
+		if (peer->id == peer_id)
+			return true;
+	return false;
+}
+
 void peer_answer_all(struct netd *netd, const struct netd_reply *reply)
 {
 	struct peer *peer, *next;

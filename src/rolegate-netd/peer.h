@@ -18,6 +18,9 @@ void peer_free_all(struct netd *netd);
 void peer_answer(struct netd *netd, uint64_t peer_id, const struct netd_reply *reply,
 		 const int *fds);
 
+/* peer_is_there(netd, peer_id): it has not left. */
+bool peer_is_there(const struct netd *netd, uint64_t peer_id);
+
 /* peer_answer_all(netd, reply): the same to each peer. */
 void peer_answer_all(struct netd *netd, const struct netd_reply *reply);
 

@@ -10,7 +10,7 @@ import termios
 import pytest
 from fake_control import FakeControl
 
-BUILD = os.environ.get("ROLEGATE_BUILD", "/work/main/build")
+BUILD = os.environ.get("ROLEGATE_BUILD") or os.path.join(os.path.dirname(__file__), "../../build")
 ROLEGATE = os.path.join(BUILD, "src/rolegate/rolegate")
 DONE, FAILED, USAGE, UNREACHABLE, DENIED = range(5)
 

@@ -20,7 +20,7 @@ REQUEST = struct.Struct("=IIQIHH129s512s7s")
 REPLY = struct.Struct("=IIQiHHQQ129s32s512s7s")
 assert REQUEST.size == 672 and REPLY.size == 720
 
-BUILD = os.environ.get("ROLEGATE_BUILD", "/work/main/build")
+BUILD = os.environ.get("ROLEGATE_BUILD") or os.path.join(os.path.dirname(__file__), "../../build")
 NETD = os.path.join(BUILD, "src/rolegate-netd/rolegate-netd")
 
 

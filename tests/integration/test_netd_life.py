@@ -1,5 +1,6 @@
 """rolegate-netd's own life and that of its containers: start, reload, restart, crash, dead netns."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ import time
 import pytest
 
 from netd_fixtures import *  # noqa: F403
-from netd_protocol import NETD, Netd
+from netd_protocol import ATTACH, NETD, Netd, request
 from netns import Netns, veth
 
 
@@ -348,3 +349,19 @@ def test_too_many_containers_for_the_descriptor_limit(machine):
         finally:
             for netns in netnses:
                 netns.close()
+
+
+def test_attach_whose_rolegated_died_is_undone(netd, container):
+    """Nobody knows of it: kept, it would hold the netns for ever."""
+    dying = netd.client()
+    dying.sock.send(request(ATTACH, 7, "c", container.path))
+    dying.sock.close()
+    with contextlib.closing(netd.client()) as client:
+        deadline = time.monotonic() + 15
+        while True:
+            reply = client.attach("another", container.path)
+            if reply.error == 0:
+                break
+            assert time.monotonic() < deadline, reply
+            time.sleep(0.1)
+        reply.close()
