@@ -28,6 +28,8 @@ struct container {
 	uint8_t token_key[TOKEN_KEY_SIZE];
 	char ecs_id[TOKEN_ECS_ID_LEN + 1];
 	char eks_token[TOKEN_EKS_BEARER_LEN + 1];
+	uint64_t
+		netns_cookie; /* never used again while the host is up, as inode numbers are; 0: unknown */
 	uint64_t netns_dev, netns_ino; /* 0 until attached; a restored one knows them before */
 	uint64_t pid_started; /* of the registration's pid, see util/process.h; 0: no pid */
 	int64_t registered_at_s;

@@ -228,12 +228,15 @@ struct control_server *control_server_free(struct control_server *server)
 
 	if (!server)
 		return NULL;
-	/* evhttp_free() closes the connections; their requests are no one's any more. */
-	TAILQ_FOREACH (request, &server->requests, link)
-		request->gone = NULL;
-	evhttp_free(server->http);
-	while ((request = TAILQ_FIRST(&server->requests)))
+	/* Whoever holds one of these to answer it later must let go of it first. */
+	while ((request = TAILQ_FIRST(&server->requests))) {
+		void (*gone)(void *) = request->gone;
+		void *gone_data = request->gone_data;
 		request_free(request);
+		if (gone)
+			gone(gone_data);
+	}
+	evhttp_free(server->http);
 	free(server);
 	return NULL;
 }

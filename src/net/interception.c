@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "util/log.h"
 
@@ -15,6 +16,28 @@ struct interception {
 	struct netd_client *netd;
 	struct event *retry; /* asks netd again for what is ATTACHING */
 };
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71 /* Linux 5.14 */
+#endif
+
+/* The cookie of the netns a socket is in; 0 where the kernel has none. */
+static uint64_t netns_cookie(const int *fds, size_t n_fds)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	if (n_fds == 0 || getsockopt(fds[0], SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0)
+		return 0;
+	return cookie;
+}
+
+/* Is this the netns the container was registered with? An inode number may be another's by now. */
+static bool is_same_netns(const struct container *c, uint64_t dev, uint64_t ino, uint64_t cookie)
+{
+	return c->netns_ino == ino && c->netns_dev == dev &&
+	       (c->netns_cookie == 0 || cookie == 0 || c->netns_cookie == cookie);
+}
 
 static void close_all(const int *fds, size_t n_fds)
 {
@@ -57,8 +80,8 @@ static void on_attached(const struct netd_answer *answer, void *context, void *d
 		i->events.failed(c, answer, i->data);
 		return;
 	}
-	if (c->netns_ino != 0 &&
-	    (c->netns_ino != answer->netns_ino || c->netns_dev != answer->netns_dev)) {
+	uint64_t cookie = netns_cookie(answer->fds, answer->n_fds);
+	if (c->netns_ino != 0 && !is_same_netns(c, answer->netns_dev, answer->netns_ino, cookie)) {
 		close_all(answer->fds, answer->n_fds);
 		(void)netd_client_detach(i->netd, c->id, NULL, NULL);
 		fail(i, c, -ESTALE, "netns", "the path leads to another network namespace now");
@@ -66,6 +89,7 @@ static void on_attached(const struct netd_answer *answer, void *context, void *d
 	}
 	c->netns_dev = answer->netns_dev;
 	c->netns_ino = answer->netns_ino;
+	c->netns_cookie = cookie;
 	if (open_door(i, c, answer->fds, answer->n_fds) < 0) {
 		(void)netd_client_detach(i->netd, c->id, NULL, NULL);
 		fail(i, c, -ENOMEM, "", "the listeners could not be served");
@@ -156,16 +180,16 @@ static void on_attachment(const char *id, uint64_t netns_dev, uint64_t netns_ino
 	struct interception *i = data;
 	struct container *c = container_find(i->deps.registry, id);
 
-	if (c && c->phase == CONTAINER_ATTACHING && c->netns_ino == netns_ino &&
-	    c->netns_dev == netns_dev) {
+	bool same = c && is_same_netns(c, netns_dev, netns_ino, netns_cookie(fds, n_fds));
+
+	if (same && c->phase == CONTAINER_ATTACHING) {
 		/* One we had before our restart; a fresh one has no netns inode yet. */
 		if (open_door(i, c, fds, n_fds) < 0)
 			fail(i, c, -ENOMEM, "", "the listeners could not be served");
 		return;
 	}
 	close_all(fds, n_fds);
-	if (c && c->phase == CONTAINER_STANDING && c->netns_ino == netns_ino &&
-	    c->netns_dev == netns_dev) {
+	if (same && c->phase == CONTAINER_STANDING) {
 		c->netd_knows = true;
 		return;
 	}

@@ -53,8 +53,8 @@ static void apply_log(const struct config *config)
 	log_setup("rolegated", level, config->log.json);
 }
 
-/* The policy in force; a missing file denies everything, which is safe and said aloud. */
-static int load_policy(const struct config *config, struct policy **ret, struct diag *diag)
+/* The policy to start with; a missing file denies everything, which is safe and said aloud. */
+static int load_first_policy(const struct config *config, struct policy **ret, struct diag *diag)
 {
 	int r = policy_load(config->policy.file, ret, diag);
 
@@ -123,7 +123,7 @@ static void reload(struct daemon *d)
 	if (r == 0) {
 		r = load_allow(d->config_path, &config, &allow, &diag);
 		if (r == 0)
-			r = load_policy(&config, &policy, &diag);
+			r = policy_load(config.policy.file, &policy, &diag);
 		if (r < 0)
 			config_deinit(&config);
 	}
@@ -161,11 +161,24 @@ static void on_signal(evutil_socket_t number, short what, void *data)
 	event_base_loopbreak(d->base);
 }
 
+/* What libevent has to say, which under a shortage of descriptors is the same line without end. */
+static void on_libevent_log(int severity, const char *message)
+{
+	static int64_t last_ms;
+	int64_t now_ms = clock_now_ms();
+
+	if (severity < EVENT_LOG_WARN || (last_ms != 0 && now_ms - last_ms < 1000))
+		return;
+	last_ms = now_ms;
+	log_warning(NULL, "libevent: %s", message);
+}
+
 static int watch_signals(struct daemon *d)
 {
 	static const int numbers[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
 
 	signal(SIGPIPE, SIG_IGN);
+	event_set_log_callback(on_libevent_log);
 	for (size_t i = 0; i < N_SIGNALS; i++) {
 		d->signals[i] = evsignal_new(d->base, numbers[i], on_signal, d);
 		if (!d->signals[i] || evsignal_add(d->signals[i], NULL) < 0)
@@ -277,7 +290,7 @@ static int start(struct daemon *d, struct diag *diag)
 	if (r == 0)
 		r = privileges_prepare(diag);
 	if (r == 0)
-		r = load_policy(&d->config, &policy, diag);
+		r = load_first_policy(&d->config, &policy, diag);
 	if (r == 0)
 		r = open_privileged(d, key, diag);
 	if (r == 0) {

@@ -16,6 +16,7 @@ struct registrar {
 	struct interception *interception;
 	struct issuer *issuer;
 	struct policy *policy;
+	bool restore_waits; /* for a policy: without one, nothing is judged and nothing forgotten */
 	struct waits waits;
 };
 
@@ -129,6 +130,7 @@ static void on_stood(struct container *c, void *data)
 	log_info(c->id, "%s: %s intercepted in netns %s (inode %llu)",
 		 c->restored ? "taken up again" : "registered", c->registration->role.role_arn,
 		 c->registration->netns, (unsigned long long)c->netns_ino);
+	c->restored = true;
 	waits_check(&r->waits, c);
 }
 
@@ -138,6 +140,14 @@ static void on_failed(struct container *c, const struct netd_answer *answer, voi
 	struct diag diag = {0};
 
 	diag_set(&diag, answer->field[0] ? answer->field : NULL, "%s", answer->text);
+	/* One that stood before is given up only when its netns is no more: whatever else is in the way
+	 * may pass. */
+	if (c->restored && answer->error != -ESTALE && answer->error != -ENOENT &&
+	    answer->error != -EINVAL) {
+		log_warning(c->id, "not taken up again yet: %s; trying again", diag.text);
+		interception_retry(r->interception);
+		return;
+	}
 	log_warning(c->id, "not registered: %s", diag.text);
 	if (answer->error == -EEXIST || answer->error == -EBUSY)
 		abandon(r, c, 409, "netns_taken", &diag);
@@ -253,6 +263,8 @@ void registrar_set_policy(struct registrar *r, struct policy *policy)
 			take_down(r, c, "the policy forbids it now");
 		}
 	}
+	if (policy && r->restore_waits)
+		registrar_restore(r);
 }
 
 static struct registration_defaults defaults_of(const struct config *config)
@@ -277,11 +289,24 @@ static void admitted_free(struct admitted *a)
 	*a = (struct admitted){0};
 }
 
+static struct registration_defaults defaults_as_of(const struct registration *registration)
+{
+	return (struct registration_defaults){
+		.tokens_required = registration->tokens_required,
+		.hop_limit = registration->hop_limit,
+		.duration_s = registration->role.duration_s,
+	};
+}
+
 /* Parse and judge a body. 0, or an HTTP status with the diag filled. */
 static int admit(struct registrar *r, const char *id, const char *body, size_t len,
 		 struct admitted *ret, const char **ret_code, struct diag *diag)
 {
-	struct registration_defaults defaults = defaults_of(r->deps.config);
+	/* What a body leaves out is, for an id that exists, what it was left out for before: the
+	 * configuration may have changed since, the registration has not. */
+	const struct container *known = container_find(r->deps.registry, id);
+	struct registration_defaults defaults =
+		known ? defaults_as_of(known->registration) : defaults_of(r->deps.config);
 	struct registration *registration = NULL;
 	struct container_metadata *metadata = NULL;
 
@@ -437,6 +462,7 @@ static void restore_one(const struct container_state *stored,
 	}
 	c->netns_dev = stored->netns_dev;
 	c->netns_ino = stored->netns_ino;
+	c->netns_cookie = stored->netns_cookie;
 	c->restored = true;
 	if (watch_process(r, c, stored->pid_started, &diag) < 0) {
 		log_info(stored->id, "not taken up again: %s", diag.text);
@@ -446,7 +472,17 @@ static void restore_one(const struct container_state *stored,
 
 void registrar_restore(struct registrar *r)
 {
+	struct container *c;
+
+	r->restore_waits = !r->policy;
+	if (r->restore_waits) {
+		log_warning(NULL, "without a policy no stored container is taken up");
+		return;
+	}
 	state_load(r->deps.state, restore_one, r);
+	TAILQ_FOREACH (c, &r->deps.registry->containers, link)
+		if (c->phase == CONTAINER_ATTACHING)
+			interception_raise(r->interception, c);
 	if (r->deps.registry->n_containers > 0)
 		log_info(NULL, "taking up %zu stored containers", r->deps.registry->n_containers);
 	issuer_kick(r->issuer);

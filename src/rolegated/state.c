@@ -113,6 +113,16 @@ int state_token_key(const struct state *state, uint8_t ret[static TOKEN_KEY_SIZE
 	return 0;
 }
 
+/* Which boot this is, random(4); "" if the kernel does not say. */
+static void read_boot_id(char ret[static STATE_BOOT_ID_SIZE])
+{
+	_cleanup_secret_ char *text = NULL;
+
+	ret[0] = '\0';
+	if (file_read("/proc/sys/kernel/random/boot_id", 64, &text, NULL) == 0)
+		snprintf(ret, STATE_BOOT_ID_SIZE, "%.*s", (int)strcspn(text, "\n"), text);
+}
+
 static int name_of(const char *id, char *ret, size_t size)
 {
 	int n = snprintf(ret, size, "%s" SUFFIX, id);
@@ -128,12 +138,14 @@ int state_save(const struct state *state, const struct container *c)
 		.registered_at_s = c->registered_at_s,
 		.netns_dev = c->netns_dev,
 		.netns_ino = c->netns_ino,
+		.netns_cookie = c->netns_cookie,
 		.pid_started = c->pid_started,
 	};
 	char name[CONTAINER_ID_SIZE + sizeof(SUFFIX)];
 
 	for (size_t i = 0; i < TOKEN_INSTANCE_SIZE; i++)
 		snprintf(s.instance + 2 * i, 3, "%02x", c->instance[i]);
+	read_boot_id(s.boot_id);
 	container_state_print(&s, &text);
 	if (!buf_ok(&text))
 		return -ENOMEM;
@@ -162,6 +174,18 @@ static int parse_instance(const char *hex, uint8_t ret[static TOKEN_INSTANCE_SIZ
 	return 0;
 }
 
+/* No netns and no process outlives a reboot; their numbers are given out anew. */
+static bool is_of_another_boot(const struct container_state *s)
+{
+	char boot_id[STATE_BOOT_ID_SIZE];
+
+	read_boot_id(boot_id);
+	if (!s->boot_id[0] || !boot_id[0] || strcmp(s->boot_id, boot_id) == 0)
+		return false;
+	log_info(s->id, "not taken up again: the host has been booted since");
+	return true;
+}
+
 static int load_one(const struct state *state, const char *name, state_cb *cb, void *data,
 		    struct diag *diag)
 {
@@ -182,6 +206,8 @@ static int load_one(const struct state *state, const char *name, state_cb *cb, v
 		r = diag_fail(EINVAL, diag, "id", "holds the state of %s", s.id);
 	else if (parse_instance(s.instance, instance) < 0)
 		r = diag_fail(EINVAL, diag, "instance", "is not hexadecimal");
+	else if (is_of_another_boot(&s))
+		r = state_drop(state, s.id);
 	else
 		cb(&s, instance, data);
 	container_state_deinit(&s);

@@ -112,12 +112,13 @@ void control_json_error(const char *code, const struct diag *diag, struct buf *o
 void container_state_print(const struct container_state *state, struct buf *out)
 {
 	json_t *registration = json_loads(state->registration, 0, NULL);
-	json_t *json = json_pack("{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:O}", "version",
-				 STATE_VERSION, "id", state->id, "instance", state->instance,
-				 "registered_at_s", (json_int_t)state->registered_at_s, "netns_dev",
-				 (json_int_t)state->netns_dev, "netns_ino",
-				 (json_int_t)state->netns_ino, "pid_started",
-				 (json_int_t)state->pid_started, "registration", registration);
+	json_t *json = json_pack(
+		"{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:O}", "version", STATE_VERSION,
+		"id", state->id, "instance", state->instance, "registered_at_s",
+		(json_int_t)state->registered_at_s, "netns_dev", (json_int_t)state->netns_dev,
+		"netns_ino", (json_int_t)state->netns_ino, "netns_cookie",
+		(json_int_t)state->netns_cookie, "pid_started", (json_int_t)state->pid_started,
+		"boot_id", state->boot_id, "registration", registration);
 
 	put_json(json, JSON_INDENT(1), out);
 	buf_puts(out, "\n");
@@ -139,7 +140,9 @@ int container_state_parse(const char *text, size_t len, struct container_state *
 	json_t *json = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
 	json_t *registration = NULL;
 	const char *id = NULL, *instance = NULL;
-	json_int_t registered_at_s = 0, netns_dev = 0, netns_ino = 0, pid_started = 0;
+	json_int_t registered_at_s = 0, netns_dev = 0, netns_ino = 0, netns_cookie = 0;
+	json_int_t pid_started = 0;
+	const char *boot_id = "";
 	int version = 0;
 
 	if (!json)
@@ -153,14 +156,17 @@ int container_state_parse(const char *text, size_t len, struct container_state *
 				 STATE_VERSION);
 	}
 	if (r == 0)
-		r = json_unpack_ex(json, &error, 0, "{s:s, s:s, s:I, s:I, s:I, s:I, s:o}", "id",
-				   &id, "instance", &instance, "registered_at_s", &registered_at_s,
-				   "netns_dev", &netns_dev, "netns_ino", &netns_ino, "pid_started",
-				   &pid_started, "registration", &registration);
-	const char *bad = r < 0				  ? error.text
-			  : !is_instance(instance)	  ? "bad instance"
-			  : !json_is_object(registration) ? "the registration is no object"
-							  : NULL;
+		r = json_unpack_ex(json, &error, 0, "{s:s, s:s, s:I, s:I, s:I, s?I, s:I, s?s, s:o}",
+				   "id", &id, "instance", &instance, "registered_at_s",
+				   &registered_at_s, "netns_dev", &netns_dev, "netns_ino",
+				   &netns_ino, "netns_cookie", &netns_cookie, "pid_started",
+				   &pid_started, "boot_id", &boot_id, "registration",
+				   &registration);
+	const char *bad = r < 0					  ? error.text
+			  : !is_instance(instance)		  ? "bad instance"
+			  : strlen(boot_id) >= STATE_BOOT_ID_SIZE ? "bad boot_id"
+			  : !json_is_object(registration)	  ? "the registration is no object"
+								  : NULL;
 	if (bad) {
 		r = diag_fail(EINVAL, diag, NULL, "is no state file: %s", bad);
 		json_decref(json);
@@ -169,8 +175,10 @@ int container_state_parse(const char *text, size_t len, struct container_state *
 	*ret = (struct container_state){.registered_at_s = registered_at_s,
 					.netns_dev = (uint64_t)netns_dev,
 					.netns_ino = (uint64_t)netns_ino,
+					.netns_cookie = (uint64_t)netns_cookie,
 					.pid_started = (uint64_t)pid_started};
 	memcpy(ret->instance, instance, STATE_INSTANCE_HEX_SIZE);
+	memcpy(ret->boot_id, boot_id, strlen(boot_id) + 1);
 	ret->id = strdup(id);
 	ret->registration = json_dumps(registration, JSON_COMPACT);
 	json_decref(json);

@@ -41,6 +41,7 @@ void container_environment_print(const struct container_environment *e, struct b
 void control_json_error(const char *code, const struct diag *diag, struct buf *out);
 
 #define STATE_INSTANCE_HEX_SIZE 33
+#define STATE_BOOT_ID_SIZE 37
 
 /* What a state file holds. */
 struct container_state {
@@ -48,8 +49,9 @@ struct container_state {
 	char *registration;			/* canonical JSON */
 	char instance[STATE_INSTANCE_HEX_SIZE]; /* hexadecimal */
 	int64_t registered_at_s;
-	uint64_t netns_dev, netns_ino;
-	uint64_t pid_started; /* see util/process.h */
+	uint64_t netns_dev, netns_ino, netns_cookie;
+	char boot_id[STATE_BOOT_ID_SIZE]; /* of the boot that all these belong to; "": unknown */
+	uint64_t pid_started;		  /* see util/process.h */
 };
 
 #define STATE_VERSION 1
