@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "wire/metadata_path.h"
 
@@ -44,6 +45,18 @@ static void check_idempotent(const struct metadata_path *path)
 	assert(again.len == path->len && memcmp(again.text, path->text, path->len + 1) == 0);
 }
 
+/* What must not be there in any spelling: an escaped slash, backslash, NUL, LF. */
+static bool hides_something(const char *target, size_t len)
+{
+	for (size_t i = 0; i + 2 < len && target[i] != '?'; i++)
+		if (target[i] == '%' && (strncasecmp(target + i, "%2f", 3) == 0 ||
+					 strncasecmp(target + i, "%5c", 3) == 0 ||
+					 strncasecmp(target + i, "%00", 3) == 0 ||
+					 strncasecmp(target + i, "%0a", 3) == 0))
+			return true;
+	return false;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct metadata_path path;
@@ -54,6 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	assert(r == 0 || r == -EINVAL || r == -ENAMETOOLONG);
 	if (r < 0)
 		return 0;
+	assert(!hides_something((const char *)data, len));
 	assert(path.len < METADATA_PATH_MAX && path.text[path.len] == '\0');
 	for (size_t i = 0; i < path.len; i++) {
 		unsigned char c = (unsigned char)path.text[i];

@@ -15,7 +15,9 @@ static void check_request(const void *data, size_t size)
 
 	if (netd_request_check(data, size, &request, &diag) == 0 &&
 	    (request.serial == 0 || strnlen(request.id, sizeof(request.id)) >= CONTAINER_ID_SIZE ||
-	     strnlen(request.path, sizeof(request.path)) >= NETD_PATH_SIZE))
+	     strnlen(request.path, sizeof(request.path)) >= NETD_PATH_SIZE ||
+	     (request.path[0] && request.path[0] != '/') ||
+	     (request.id[0] && container_id_check(request.id) < 0)))
 		abort();
 }
 
