@@ -18,7 +18,7 @@
 #define ROUND_REQUESTS 64
 
 /* A peer that does not read its answers gets no more of them than this before it does, in bytes. */
-#define OUT_MAX (16 * 1024)
+#define OUT_MAX (48 * 1024)
 
 #define DRAIN_MS 2000
 #define WRITE_MS 10000

@@ -1,6 +1,8 @@
 #include "net/frontend.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -270,6 +272,10 @@ int frontend_open(struct frontend *f, struct container *container, const int *fd
 	TAILQ_INIT(&door->connections);
 	TAILQ_INIT(&door->turns);
 	for (size_t i = 0; i < n_fds; i++) {
+		/* What is accepted inherits it. Answers to pipelined requests go out in pieces, and
+		 * Nagle's algorithm would hold each until the one before is acknowledged. */
+		const int on = 1;
+		(void)setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		struct event *ev =
 			event_new(f->base, fds[i], EV_READ | EV_PERSIST, on_listener, door);
 		if (!ev || event_add(ev, NULL) < 0) {
