@@ -97,7 +97,13 @@ static void list_containers(struct control_request *request, const struct contro
 		first = false;
 		print_container(c, false, NULL, &body);
 	}
-	buf_puts(&body, "]}");
+	/* How busy the way to STS is: who is pending waits for this. */
+	struct session_pool_view sts = session_pool_view(api->pool, clock_now_ms());
+	buf_printf(&body,
+		   "],\"sts\":{\"queue\":%zu,\"waiting\":%zu,\"in_flight\":%u,"
+		   "\"calls_per_second\":%.2f,\"throttled\":%s,\"outage\":%s}}",
+		   sts.queue, sts.waiting, sts.in_flight, sts.rate,
+		   sts.throttled ? "true" : "false", sts.outage ? "true" : "false");
 	reply_buf(request, 200, &body);
 }
 

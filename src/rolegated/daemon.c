@@ -258,6 +258,7 @@ static int make_parts(struct daemon *d, struct diag *diag)
 	registrar_set_issuer(d->registrar, d->issuer);
 	d->api = (struct control_api){.registrar = d->registrar,
 				      .registry = &d->registry,
+				      .pool = &d->pool,
 				      .config = &d->config,
 				      .base_credentials = d->base_credentials};
 	r = control_server_new(d->base, d->control_fd, d->config.control.group, control_api_handle,

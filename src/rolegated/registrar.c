@@ -327,7 +327,9 @@ static struct registrar_wait *register_again(struct registrar *r, struct contain
 		report(cb, data, 409, "conflict", &diag);
 		return NULL;
 	}
-	return waits_add(&r->waits, c, false, wait_s, cb, data);
+	struct registrar_wait *wait = waits_add(&r->waits, c, false, wait_s, cb, data);
+	issuer_kick(r->issuer);
+	return wait;
 }
 
 struct registrar_wait *registrar_register(struct registrar *r, const char *id, const char *body,
