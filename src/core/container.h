@@ -21,7 +21,8 @@ struct container {
 	char *id;
 	struct registration *registration;
 	struct container_metadata *metadata;
-	struct session *session; /* one reference in the pool */
+	struct session *session;   /* one reference in the pool */
+	struct session *successor; /* likewise: takes over once STS has spoken; NULL: none */
 	enum container_phase phase;
 	bool restored;			       /* from its state file */
 	uint8_t instance[TOKEN_INSTANCE_SIZE]; /* random, new for each registration */
@@ -69,6 +70,19 @@ struct container *container_find_netns(const struct container_registry *registry
 int container_add(struct container_registry *registry, struct session_pool *pool, const char *id,
 		  struct registration *registration, struct container_metadata *metadata,
 		  const uint8_t *instance, int64_t now_ms, int64_t wall_s, struct container **ret);
+
+/* container_rescope(c, pool, registration, metadata, now_ms): the policy has changed what the
+ * container's session is. Takes over `registration` (of the same body) and `metadata`. If its session would be another, that
+ * becomes the successor: the old one, while valid, serves until STS has answered for the new. 0 or
+ * -ENOMEM (then nothing has changed). */
+int container_rescope(struct container *c, struct session_pool *pool,
+		      struct registration *registration, struct container_metadata *metadata,
+		      int64_t now_ms);
+
+/* container_succeed(c, now_ms): let the successor take over if STS has given it credentials
+ * or refused, or if there are none to serve meanwhile. Returns the session to release with
+ * session_pool_release() once nothing points to it, or NULL: nothing has changed. */
+struct session *container_succeed(struct container *c, int64_t now_ms);
 
 /* container_retire(registry, pool, c): it is DETACHING from now on: no id, no session, no keys. */
 void container_retire(struct container_registry *registry, struct session_pool *pool,

@@ -74,6 +74,11 @@ static void print_container(const struct container *c, bool full,
 		.requests = c->requests,
 		.netns_ino = c->netns_ino,
 		.environment = environment,
+		.detail = session_state_detail(session_state(s, now_ms)),
+		.policy_rule = c->registration->policy_rule,
+		.request_id = s->last_request_id[0] ? s->last_request_id : NULL,
+		.last_attempt_s = s->last_attempt_s,
+		.role = &c->registration->role,
 	};
 	char error[sizeof(s->last_code) + sizeof(s->last_message) + 2];
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "net/interception.h"
+#include "rolegated/admission.h"
 #include "rolegated/waits.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -223,104 +224,71 @@ bool registrar_netd_ready(const struct registrar *r)
 	return interception_ready(r->interception);
 }
 
-static int decide(const struct registrar *r, const struct registration *registration,
-		  struct diag *diag)
+/* The successor of a container's session takes over if it can. */
+static void succeed(struct registrar *r, struct container *c)
 {
-	const struct policy_rule *rule;
-	struct policy_question question = {
-		.role_arn = registration->role.role_arn,
-		.image_ref = registration->image_ref,
-		.image_digest = registration->image_digest,
-		.duration_s = registration->role.duration_s,
-		.labels = registration->labels,
-		.n_labels = registration->n_labels,
-	};
+	struct session *old = container_succeed(c, clock_now_ms());
 
-	return policy_decide(r->policy, &question, &rule, diag);
+	if (!old)
+		return;
+	log_info(c->id, "its session is the one that the policy wants now: %s",
+		 session_state_name(session_state(c->session, clock_now_ms())));
+	waits_move(&r->waits, c, old);
+	session_pool_release(r->deps.pool, old);
+	waits_check(&r->waits, c);
+}
+
+/* Judge a registered container by the policy in force. */
+static void judge_again(struct registrar *r, struct container *c)
+{
+	struct admission admitted = {0};
+	struct diag diag = {0};
+	const char *code;
+
+	if (admission_admit(r->deps.config, r->policy, c->id, c->registration->canonical,
+			    strlen(c->registration->canonical), &admitted, &code, &diag)) {
+		log_warning(c->id, "the policy forbids it now: %s", diag.text);
+		take_down(r, c, "the policy forbids it now");
+		return;
+	}
+	if (container_rescope(c, r->deps.pool, admitted.registration, admitted.metadata,
+			      clock_now_ms()) < 0) {
+		admission_deinit(&admitted);
+		log_error(c->id, "out of memory: taken down, as the policy cannot be applied");
+		take_down(r, c, "out of memory");
+		return;
+	}
+	succeed(r, c);
 }
 
 void registrar_set_policy(struct registrar *r, struct policy *policy)
 {
 	struct container *c, *next;
-	struct diag diag = {0};
 
 	policy_free(r->policy);
 	r->policy = policy;
 	for (c = TAILQ_FIRST(&r->deps.registry->containers); c; c = next) {
 		next = TAILQ_NEXT(c, link);
-		if (decide(r, c->registration, &diag) < 0) {
-			log_warning(c->id, "the policy forbids it now: %s", diag.text);
-			take_down(r, c, "the policy forbids it now");
-		}
+		judge_again(r, c);
 	}
+	if (r->issuer)
+		issuer_kick(r->issuer);
 }
 
-static struct registration_defaults defaults_of(const struct config *config)
+const struct policy *registrar_policy(const struct registrar *r)
 {
-	return (struct registration_defaults){
-		.tokens_required = config->imds.tokens_required,
-		.hop_limit = config->imds.hop_limit,
-		.duration_s = config->aws.session_duration_s,
-	};
-}
-
-/* What a body says, once it has been admitted. */
-struct admitted {
-	struct registration *registration;
-	struct container_metadata *metadata;
-};
-
-static void admitted_free(struct admitted *a)
-{
-	registration_free(a->registration);
-	container_metadata_free(a->metadata);
-	*a = (struct admitted){0};
-}
-
-/* Parse and judge a body. 0, or an HTTP status with the diag filled. */
-static int admit(struct registrar *r, const char *id, const char *body, size_t len,
-		 struct admitted *ret, const char **ret_code, struct diag *diag)
-{
-	struct registration_defaults defaults = defaults_of(r->deps.config);
-	struct registration *registration = NULL;
-	struct container_metadata *metadata = NULL;
-
-	*ret_code = "invalid";
-	int error = registration_parse(id, body, len, &defaults, &registration, diag);
-	if (error == 0) {
-		error = container_metadata_new(registration, &metadata, diag);
-		if (error < 0)
-			registration_free(registration);
-	}
-	if (error == -ENOMEM)
-		return 500;
-	if (error < 0)
-		return 422;
-	struct admitted admitted = {registration, metadata};
-	if (registration->intercept == INTERCEPT_BRIDGE) {
-		diag_set(diag, "intercept", "bridge is not available in this version");
-		admitted_free(&admitted);
-		return 422;
-	}
-	if (decide(r, registration, diag) < 0) {
-		log_warning(id, "refused by policy: %s", diag->text);
-		admitted_free(&admitted);
-		*ret_code = "policy_denied";
-		return 403;
-	}
-	*ret = admitted;
-	return 0;
+	return r->policy;
 }
 
 /* The id is taken: by the same registration, or by another. */
 static struct registrar_wait *register_again(struct registrar *r, struct container *c,
-					     struct admitted *again, registrar_cb *cb, void *data)
+					     struct admission *again, registrar_cb *cb, void *data)
 {
 	const char *different = registration_difference(c->registration, again->registration);
 	int64_t wait_s = again->registration->wait_s;
 	struct diag diag = {0};
 
-	admitted_free(again);
+	admission_deinit(again);
 	if (different) {
 		diag_set(&diag, different, "%s is registered with another %s; unregister it first",
 			 c->id, different);
@@ -335,13 +303,16 @@ static struct registrar_wait *register_again(struct registrar *r, struct contain
 struct registrar_wait *registrar_register(struct registrar *r, const char *id, const char *body,
 					  size_t len, registrar_cb *cb, void *data)
 {
-	struct admitted admitted = {0};
+	struct admission admitted = {0};
 	struct container *c;
 	struct diag diag = {0};
 	const char *code;
 
-	int status = admit(r, id, body, len, &admitted, &code, &diag);
+	int status =
+		admission_admit(r->deps.config, r->policy, id, body, len, &admitted, &code, &diag);
 	if (status) {
+		if (status == 403)
+			log_warning(id, "refused by policy: %s", diag.text);
 		report(cb, data, status, code, &diag);
 		return NULL;
 	}
@@ -352,7 +323,7 @@ struct registrar_wait *registrar_register(struct registrar *r, const char *id, c
 	int error = container_add(r->deps.registry, r->deps.pool, id, admitted.registration,
 				  admitted.metadata, NULL, clock_now_ms(), clock_wall_s(), &c);
 	if (error < 0) {
-		admitted_free(&admitted);
+		admission_deinit(&admitted);
 		diag_set(&diag, NULL, "cannot register: %s", strerror(-error));
 		report(cb, data, 500, "internal", &diag);
 		return NULL;
@@ -399,7 +370,7 @@ int registrar_refresh(struct registrar *r, const char *id)
 
 	if (!c || !c->session)
 		return -ENOENT;
-	session_refresh(c->session, clock_now_ms());
+	session_refresh(c->successor ? c->successor : c->session, clock_now_ms());
 	issuer_kick(r->issuer);
 	return 0;
 }
@@ -411,6 +382,11 @@ void registrar_wait_cancel(struct registrar_wait *wait)
 
 void registrar_session_changed(struct registrar *r, const struct session *s)
 {
+	struct container *c;
+
+	TAILQ_FOREACH (c, &r->deps.registry->containers, link)
+		if (c->successor == s)
+			succeed(r, c);
 	waits_check_session(&r->waits, s);
 }
 
@@ -419,13 +395,13 @@ static void restore_one(const struct container_state *stored,
 			const uint8_t instance[static TOKEN_INSTANCE_SIZE], void *data)
 {
 	struct registrar *r = data;
-	struct admitted admitted = {0};
+	struct admission admitted = {0};
 	struct container *c;
 	struct diag diag = {0};
 	const char *code;
 
-	if (admit(r, stored->id, stored->registration, strlen(stored->registration), &admitted,
-		  &code, &diag)) {
+	if (admission_admit(r->deps.config, r->policy, stored->id, stored->registration,
+			    strlen(stored->registration), &admitted, &code, &diag)) {
 		log_warning(stored->id, "not taken up again: %s: %s", code, diag.text);
 		(void)state_drop(r->deps.state, stored->id);
 		return;
@@ -433,7 +409,7 @@ static void restore_one(const struct container_state *stored,
 	if (container_add(r->deps.registry, r->deps.pool, stored->id, admitted.registration,
 			  admitted.metadata, instance, clock_now_ms(), stored->registered_at_s,
 			  &c) < 0) {
-		admitted_free(&admitted);
+		admission_deinit(&admitted);
 		log_error(stored->id, "not taken up again: out of memory");
 		return;
 	}

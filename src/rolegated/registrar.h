@@ -49,8 +49,10 @@ struct registrar *registrar_free(struct registrar *r);
 
 void registrar_set_issuer(struct registrar *r, struct issuer *issuer);
 
-/* registrar_set_policy(r, policy): from now on; takes it over. NULL denies everything. */
+/* registrar_set_policy(r, policy): from now on; takes it over. NULL denies everything. Containers
+ * that it forbids are unregistered; those whose session it shapes otherwise get another. */
 void registrar_set_policy(struct registrar *r, struct policy *policy);
+const struct policy *registrar_policy(const struct registrar *r);
 
 /* registrar_restore(r): take up the stored containers. Once, at start. */
 void registrar_restore(struct registrar *r);

@@ -209,3 +209,16 @@ void waits_check_session(struct waits *waits, const struct session *s)
 			(void)settle(wait);
 	}
 }
+
+void waits_move(struct waits *waits, struct container *c, struct session *old)
+{
+	struct registrar_wait *wait;
+
+	TAILQ_FOREACH (wait, &waits->list, link) {
+		if (wait->container != c || wait->departure)
+			continue;
+		session_unwait(old);
+		wait->attempts = c->session->attempts;
+		session_wait(c->session, clock_now_ms());
+	}
+}
