@@ -105,6 +105,7 @@ int container_add(struct container_registry *registry, struct session_pool *pool
 	c->registration = registration;
 	c->metadata = metadata;
 	c->registered_at_s = wall_s;
+	c->metrics = registry->metrics;
 	c->pidfd = -1;
 	int r = c->id ? fill(c, registry, pool, instance, now_ms) : -ENOMEM;
 	if (r == 0 && !tsearch(c, &registry->by_id, compare_ids))

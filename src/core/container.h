@@ -14,6 +14,8 @@
 enum container_phase { CONTAINER_ATTACHING, CONTAINER_STANDING, CONTAINER_DETACHING };
 
 struct frontend_door;
+struct metrics;
+#define CONTAINER_N_RESULTS 9
 struct event;
 
 struct container {
@@ -32,8 +34,15 @@ struct container {
 	uint64_t netns_dev, netns_ino; /* 0 until attached; a restored one knows them before */
 	uint64_t pid_started; /* of the registration's pid, see util/process.h; 0: no pid */
 	int64_t registered_at_s;
-	uint64_t requests;    /* answered by the metadata front end */
 	int64_t allowance_ms; /* when what it has asked for will be paid off; see router.c */
+	uint64_t requests;    /* answered by the metadata front end */
+	uint64_t results[CONTAINER_N_RESULTS]; /* of these, by result: see core/metrics.h */
+	uint64_t served_serial;	     /* session->serial of the credentials it got last; 0: none */
+	uint64_t served_count;	     /* how often it got those */
+	char served_key[132];	     /* their access key id */
+	int64_t refused_ms;	     /* when a refused path was last recorded; 0: never */
+	uint64_t refused_unrecorded; /* refused since, and not recorded */
+	struct metrics *metrics;     /* the registry's */
 
 	/* Opaque here; the rooms above keep them with the container they belong to. */
 	struct frontend_door *door; /* listeners and connections; NULL: not served */
@@ -51,6 +60,7 @@ struct container_registry {
 	size_t n_containers;
 	void *by_id; /* tsearch(3) tree */
 	uint8_t master_key[TOKEN_KEY_SIZE];
+	struct metrics *metrics; /* for containers that come; may be NULL */
 };
 
 void container_registry_init(struct container_registry *registry,

@@ -142,11 +142,6 @@ void session_hasten(struct session *s, int64_t now_ms)
 		s->next_ms = now_ms;
 }
 
-bool session_holds(const struct session *s, const char *body)
-{
-	return body && body == s->imds_document;
-}
-
 /* A part of `span`, as `random` says. */
 static int64_t part_of(int64_t span, uint32_t random)
 {
@@ -216,8 +211,11 @@ static void build_documents(struct session *s, const struct sts_result *result)
 static void succeeded(struct session *s, const struct sts_result *result, bool troubled,
 		      int64_t now_ms, int64_t wall_s, uint32_t random)
 {
+	static uint64_t serial;
+
 	credentials_unref(s->credentials);
 	s->credentials = credentials_ref(result->credentials);
+	s->serial = ++serial;
 	s->issued_ms = now_ms;
 	s->last_refresh_s = wall_s;
 	plan_renewal(s, troubled || s->failures > 0, now_ms, random);

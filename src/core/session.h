@@ -69,6 +69,7 @@ struct session {
 
 	struct credentials *credentials; /* the newest that STS gave; may have expired */
 	int64_t issued_ms;		 /* when */
+	uint64_t serial;		 /* of these credentials, among all ever issued here */
 	int64_t next_ms;		 /* when to call STS next; INT64_MAX while a call is out */
 	int64_t idle_ms;   /* when to call it if nobody has asked until next_ms; 0: at next_ms */
 	unsigned failures; /* attempts failed in a row, throttled ones aside */
@@ -127,6 +128,3 @@ void session_unwait(struct session *s);
 /* session_hasten(s, now_ms): STS answers again: what has no valid credentials need not sit its
  * backoff out. */
 void session_hasten(struct session *s, int64_t now_ms);
-
-/* session_holds(s, body): is `body` one of the session's documents with credentials? */
-bool session_holds(const struct session *s, const char *body);

@@ -38,27 +38,34 @@ struct issuer {
 	struct issuer_call_list calls;
 };
 
-static void log_outcome(const struct session *s, const struct sts_result *result, bool first)
+static void log_outcome(const struct session *s, const struct sts_result *result,
+			const struct issuer_before *before, bool first)
 {
+	/* The same failure again, over a whole outage, tells nothing new. */
+	bool repeated = s->failures > 1 && strcmp(before->code, s->last_code) == 0;
+
 	if (result->class == STS_OK)
 		log_write(first ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, NULL,
 			  "assumed %s: access key %s, STS request %s", s->role_arn,
 			  result->credentials->access_key_id, result->request_id);
 	else
-		log_warning(NULL, "cannot assume %s: %s: %s%s%s; trying again in %lld s",
-			    s->role_arn, result->code, result->message,
-			    result->request_id[0] ? "; STS request " : "", result->request_id,
-			    (long long)(s->next_ms - clock_now_ms() + 999) / 1000);
+		log_write(repeated ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, NULL,
+			  "cannot assume %s: %s: %s%s%s; trying again in %lld s", s->role_arn,
+			  result->code, result->message,
+			  result->request_id[0] ? "; STS request " : "", result->request_id,
+			  (long long)(s->next_ms - clock_now_ms() + 999) / 1000);
 }
 
 static void finished(struct issuer *i, struct session *s, const struct sts_result *result)
 {
+	struct issuer_before before = {.state = session_state(s, clock_now_ms())};
 	bool first = !s->credentials;
 
+	snprintf(before.code, sizeof(before.code), "%s", s->last_code);
 	s = session_pool_finished(i->pool, s, result, clock_now_ms(), clock_wall_s(), arc4random());
 	if (s) {
-		log_outcome(s, result, first);
-		i->changed(s, i->data);
+		log_outcome(s, result, &before, first);
+		i->changed(s, &before, i->data);
 	}
 	issuer_kick(i);
 }

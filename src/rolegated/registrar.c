@@ -28,6 +28,21 @@ static void report(registrar_cb *cb, void *data, int status, const char *code,
 	cb(&outcome, data);
 }
 
+/* A registration that did not come to be. */
+static void record_refusal(struct registrar *r, const char *id, const char *code,
+			   const struct diag *diag)
+{
+	const struct record record = {
+		.type = RECORD_REFUSED,
+		.container = id,
+		.code = code,
+		.field = diag->field[0] ? diag->field : NULL,
+		.message = diag->text,
+	};
+
+	recorder_publish(r->deps.recorder, &record);
+}
+
 /* Forget a container that netd holds nothing of (any more). */
 static void discard(struct registrar *r, struct container *c)
 {
@@ -44,6 +59,8 @@ static void discard(struct registrar *r, struct container *c)
 static void abandon(struct registrar *r, struct container *c, int status, const char *code,
 		    const struct diag *diag)
 {
+	if (c->phase == CONTAINER_ATTACHING)
+		record_refusal(r, c->id, code, diag);
 	int error = state_drop(r->deps.state, c->id);
 
 	if (error < 0)
@@ -58,6 +75,8 @@ static void take_down(struct registrar *r, struct container *c, const char *why)
 	struct diag diag = {0};
 
 	log_info(c->id, "unregistered: %s", why);
+	recorder_departed(r->deps.recorder, c);
+	recorder_container(r->deps.recorder, RECORD_UNREGISTERED, c, why);
 	diag_set(&diag, NULL, "it was unregistered meanwhile: %s", why);
 	waits_finish(&r->waits, c, 409, "unregistered", &diag);
 	int error = state_drop(r->deps.state, c->id);
@@ -130,6 +149,8 @@ static void on_stood(struct container *c, void *data)
 	log_info(c->id, "%s: %s intercepted in netns %s (inode %llu)",
 		 c->restored ? "taken up again" : "registered", c->registration->role.role_arn,
 		 c->registration->netns, (unsigned long long)c->netns_ino);
+	recorder_container(r->deps.recorder, RECORD_REGISTERED, c,
+			   c->restored ? "taken up again after a restart" : NULL);
 	waits_check(&r->waits, c);
 }
 
@@ -164,6 +185,8 @@ static void on_gone(struct container *c, void *data)
 	struct diag diag = {0};
 
 	log_info(c->id, "unregistered: its netns is gone");
+	recorder_departed(r->deps.recorder, c);
+	recorder_container(r->deps.recorder, RECORD_UNREGISTERED, c, "its netns is gone");
 	diag_set(&diag, "netns", "its netns is gone");
 	abandon(r, c, 409, "unregistered", &diag);
 }
@@ -292,6 +315,7 @@ static struct registrar_wait *register_again(struct registrar *r, struct contain
 	if (different) {
 		diag_set(&diag, different, "%s is registered with another %s; unregister it first",
 			 c->id, different);
+		record_refusal(r, c->id, "conflict", &diag);
 		report(cb, data, 409, "conflict", &diag);
 		return NULL;
 	}
@@ -313,6 +337,7 @@ struct registrar_wait *registrar_register(struct registrar *r, const char *id, c
 	if (status) {
 		if (status == 403)
 			log_warning(id, "refused by policy: %s", diag.text);
+		record_refusal(r, id, code, &diag);
 		report(cb, data, status, code, &diag);
 		return NULL;
 	}
@@ -330,6 +355,7 @@ struct registrar_wait *registrar_register(struct registrar *r, const char *id, c
 	}
 	if (watch_process(r, c, 0, &diag) < 0) {
 		discard(r, c);
+		record_refusal(r, id, "invalid", &diag);
 		report(cb, data, 422, "invalid", &diag);
 		return NULL;
 	}

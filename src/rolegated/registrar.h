@@ -16,6 +16,7 @@
 #include "core/policy.h"
 #include "net/frontend.h"
 #include "net/issuer.h"
+#include "rolegated/recorder.h"
 #include "rolegated/state.h"
 #include "wire/config.h"
 
@@ -40,6 +41,7 @@ struct registrar_deps {
 	struct session_pool *pool;
 	struct frontend *frontend;
 	const struct state *state;
+	struct recorder *recorder;
 };
 
 int registrar_new(const struct registrar_deps *deps, struct registrar **ret);
