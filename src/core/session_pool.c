@@ -261,21 +261,39 @@ struct session *session_pool_next(struct session_pool *pool, int64_t now_ms, int
 	return best;
 }
 
+/* What STS throttles at full speed may be a hundred hosts that start at once: begin with what it
+ * has taken in this second, be that one call, and feel the way up from there. */
+static double first_rate(const struct session_pool *pool)
+{
+	double taken = pool->second.answered > 1 ? pool->second.answered : 1;
+	double most = pool->rate * SLOW_DOWN_FACTOR;
+
+	return taken < most ? taken : most;
+}
+
+/* Throttled though slowed already. */
+static double next_rate(const struct session_pool *pool)
+{
+	double rate = pool->rate * SLOW_DOWN_FACTOR;
+	const struct session_pool_second *before = &pool->second_before;
+
+	if (before->started >= EVIDENCE_CALLS && rate > before->answered)
+		rate = before->answered > rate / 4 ? before->answered : rate / 4;
+	return rate < RATE_MIN ? RATE_MIN : rate;
+}
+
 static void on_throttled(struct session_pool *pool, int64_t now_ms)
 {
 	double interval = 1500 / pool->rate;
-	double rate = pool->rate * SLOW_DOWN_FACTOR;
-	const struct session_pool_second *before = &pool->second_before;
 
 	if (interval < SLOW_DOWN_INTERVAL_MS)
 		interval = SLOW_DOWN_INTERVAL_MS;
 	if (pool->slowed_ms != INT64_MIN && (double)(now_ms - pool->slowed_ms) < interval)
 		return;
 	refill(pool, now_ms);
-	if (before->started >= EVIDENCE_CALLS && rate > before->answered)
-		rate = before->answered > rate / 4 ? before->answered : rate / 4;
-	pool->rate = rate < RATE_MIN ? RATE_MIN : rate;
-	pool->slow_start = 0;
+	bool first = !is_slowed(pool);
+	pool->rate = first ? first_rate(pool) : next_rate(pool);
+	pool->slow_start = first ? pool->max_rate / 2 : 0;
 	pool->slowed_ms = now_ms;
 	if (pool->tokens > 0)
 		pool->tokens = 0;
@@ -286,9 +304,9 @@ static void on_answered_well(struct session_pool *pool, int64_t now_ms)
 	if (!is_slowed(pool))
 		return;
 	refill(pool, now_ms);
-	/* A call a second more for each second of calls answered well; but from a rate below one,
-	 * by halves: a single call must not prove a tenfold rate. */
-	double step = 1 / pool->rate < pool->rate / 2 ? 1 / pool->rate : pool->rate / 2;
+	/* A call a second more for each second of calls answered well; but at a low rate, by a
+	 * fifth a call: there, many hosts share a quota, and a single call proves little. */
+	double step = 1 / pool->rate < pool->rate / 5 ? 1 / pool->rate : pool->rate / 5;
 	if (pool->rate < pool->slow_start)
 		step = SLOW_START_STEP;
 	pool->rate += step;

@@ -138,16 +138,31 @@ void audit_close(struct audit *a)
 	a->path = NULL;
 }
 
+/* The journal's native protocol: a field a line; ours holds no LF but its last byte. */
+static bool send_to_journal(struct audit *a, const struct buf *line)
+{
+	_cleanup_buf_ struct buf message = {0};
+
+	buf_puts(&message, "PRIORITY=5\nSYSLOG_IDENTIFIER=rolegate-audit\nMESSAGE=");
+	buf_put(&message, line->data, line->len);
+	if (!buf_ok(&message))
+		return false;
+	ssize_t n = send(a->fd, message.data, message.len, MSG_NOSIGNAL);
+	if (n < 0 && (errno == ECONNREFUSED || errno == ENOTCONN)) { /* it was restarted */
+		int fd = open_journal(NULL);
+		if (fd < 0)
+			return false;
+		fd_close(a->fd);
+		a->fd = fd;
+		n = send(a->fd, message.data, message.len, MSG_NOSIGNAL);
+	}
+	return n == (ssize_t)message.len;
+}
+
 static bool write_line(struct audit *a, const struct buf *line)
 {
-	if (is_journal(a->path)) {
-		_cleanup_buf_ struct buf message = {0};
-		/* The journal's native protocol: a field a line; ours holds no LF. */
-		buf_puts(&message, "PRIORITY=5\nSYSLOG_IDENTIFIER=rolegate-audit\nMESSAGE=");
-		buf_put(&message, line->data, line->len);
-		return buf_ok(&message) &&
-		       send(a->fd, message.data, message.len, MSG_NOSIGNAL) == (ssize_t)message.len;
-	}
+	if (is_journal(a->path))
+		return send_to_journal(a, line);
 	/* After half a line, a new one: the fault must not spoil what follows. */
 	if (a->torn && write(a->fd, "\n", 1) != 1)
 		return false;

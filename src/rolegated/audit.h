@@ -23,7 +23,9 @@ struct audit {
 	int64_t complained_ms;
 };
 
+#ifndef AUDIT_JOURNAL_SOCKET
 #define AUDIT_JOURNAL_SOCKET "/run/systemd/journal/socket"
+#endif
 
 /* audit_open(a, target, uid, gid, diag): `target` is [log] audit: a path, "journal" or NULL: none.
  * A new file gets mode 0640 and this owner. An existing one is taken up where it ends. */

@@ -429,6 +429,7 @@ static void restore_one(const struct container_state *stored,
 	if (admission_admit(r->deps.config, r->policy, stored->id, stored->registration,
 			    strlen(stored->registration), &admitted, &code, &diag)) {
 		log_warning(stored->id, "not taken up again: %s: %s", code, diag.text);
+		record_refusal(r, stored->id, code, &diag);
 		(void)state_drop(r->deps.state, stored->id);
 		return;
 	}

@@ -1,8 +1,10 @@
 """The control API: every refusal names its field and changes nothing."""
 
+import json
 import os
 import socket
 import subprocess
+import time
 
 import pytest
 from host import ROLE, Host, UnixConnection
@@ -194,3 +196,19 @@ def test_a_bad_configuration_names_file_and_line(tmp_path, line, complaint):
         for extra in (["--check"], []):
             result = subprocess.run([binary(program), "--config", str(file), *extra], capture_output=True, text=True)
             assert result.returncode == 1 and str(file) in result.stderr and complaint in result.stderr, result
+
+
+def test_a_client_that_leaves(host):
+    """The registration goes on without it."""
+    host.fake.set(sts_delay_s=1)
+    c = host.container("c")
+    body = json.dumps({"role_arn": ROLE + "web", "netns": c.netns.path})
+    for _ in range(3):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(host.control_socket)
+            s.sendall(f"PUT /v1/containers/c HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+                      .encode())
+            time.sleep(0.1)
+    host.register("c", expect=200)
+    assert c.role() == "web"
+    assert len(host.fake.requests("sts", action="AssumeRole")) == 1

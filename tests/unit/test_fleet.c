@@ -78,6 +78,26 @@ static void test_throttled_to_20(void **state)
 	}
 }
 
+/* Many hosts start at once, and share a quota of about a call a second each. */
+static void test_throttled_fleet(void **state)
+{
+	struct fleet_config config = defaults;
+
+	(void)state;
+	config.hosts = 100;
+	config.duration_ms = 5 * MINUTE;
+	config.quota_per_second = 120;
+	config.burst_s = 1;
+	struct fleet_result r = run(&config);
+	int64_t ideal_ms = (100 * 40 - 120) * 1000 / 120;
+	assert_int_equal(r.accepted, 100 * 40);
+	assert_true(r.ready_ms > 0 && r.ready_ms <= ideal_ms * 13 / 10);
+	/* Without slowing down, 32 calls in flight on each of 100 hosts are 32,000 calls a second.
+	 */
+	assert_true(fleet_mean(&r, 5, 25) <= 2 * 120);
+	fleet_result_deinit(&r);
+}
+
 static struct fleet_config small_fleet(int64_t outage_ms, enum fleet_outage_kind kind,
 				       unsigned offset_minutes)
 {
@@ -161,6 +181,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_thousand_at_once),
 		cmocka_unit_test(test_throttled_to_20),
+		cmocka_unit_test(test_throttled_fleet),
 		cmocka_unit_test(test_outage_of_25_minutes),
 		cmocka_unit_test(test_outage_of_55_minutes),
 		cmocka_unit_test(test_fair_weather),
