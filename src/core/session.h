@@ -42,8 +42,8 @@ enum session_state {
 	SESSION_READY,	  /* valid credentials */
 	SESSION_RENEWING, /* valid credentials, and a call for the next ones is out */
 	SESSION_STALE,	  /* valid credentials, but the last renewal failed */
-	SESSION_FAILING,  /* none, and the last attempt failed in a way that passes */
-	SESSION_DENIED,	  /* none, and STS said no */
+	SESSION_FAILING, /* none, and the last attempt failed in a way that passes, or still hangs */
+	SESSION_DENIED,	 /* none, and STS said no */
 };
 #define N_SESSION_STATES 6
 
