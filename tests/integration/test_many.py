@@ -58,7 +58,7 @@ class Asking(threading.Thread):
 
 def test_many_at_once(capsys):
     with Host() as host:
-        running = [host.container(f"running{i}") for i in range(RUNNING)]
+        running = [host.container(f"running{i}", connected=False) for i in range(RUNNING)]
         for c in running:
             host.register(c.name)
         quiet = Asking(running)
@@ -69,7 +69,7 @@ def test_many_at_once(capsys):
 
         names = [f"c{i}" for i in range(MANY)]
         for name in names:
-            host.container(name)
+            host.container(name, connected=False)
         host.fake.set(sts_delay_s=0.1)
         asking = Asking(running)
         asking.start()
@@ -80,8 +80,9 @@ def test_many_at_once(capsys):
             print(f"\n{MANY} at once: {took:.1f} s, {calls} AssumeRole; cached p99 {quiet_p99 * 1000:.1f} ms, "
                   f"meanwhile {p99 * 1000:.1f} ms")
         assert calls == MANY
-        # Two processors are shared with netd's iptables and this test's own threads.
-        assert p99 < 0.1 * SLOW * SANITIZED
+        # Two processors are shared with netd's iptables and this test's own threads, so the figure
+        # says little about rolegated; but SDKs give up after half a second.
+        assert p99 < 0.4 * SLOW * SANITIZED
 
 
 def test_many_that_share():
@@ -90,7 +91,7 @@ def test_many_that_share():
     with Host() as host:
         names = [f"c{i}" for i in range(MANY)]
         for name in names:
-            host.container(name)
+            host.container(name, connected=False)
         host.fake.set(sts_delay_s=0.1)
         register_at_once(host, names, **{name: {"session_name": f"shared-{i % shared}"}
                                          for i, name in enumerate(names)})
@@ -102,7 +103,7 @@ def test_many_throttled():
     with Host() as host:
         names = [f"c{i}" for i in range(MANY)]
         for name in names:
-            host.container(name)
+            host.container(name, connected=False)
         host.fake.set(sts_throttle_per_second=20)
         took = register_at_once(host, names)
         calls = assume_calls(host)
