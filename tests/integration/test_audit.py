@@ -68,6 +68,27 @@ def test_a_container_s_life_in_the_audit(audited):
     assert oct(host.audit.stat().st_mode & 0o777) == "0o640"
 
 
+def test_every_dialect_is_audited_and_its_secrets_are_not(audited):
+    host = audited
+    c = host.container("c")
+    environment = host.register("c")["environment"]
+    uri = environment["ecs"]["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
+    bearer = environment["eks"]["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
+    assert c.request("GET", uri, {}, address="169.254.170.2")[0] == 200
+    assert c.request("GET", "/v1/credentials", {"Authorization": bearer}, address="169.254.170.23")[0] == 200
+    c.get("/latest/meta-data/iam/security-credentials-extended/web")
+    c.request("HEAD", uri, {}, address="169.254.170.2")  # nothing is handed out
+    assert len(lines(host, "credentials_served")) == 1
+    assert c.request("GET", uri + "/more", {}, address="169.254.170.2")[0] in (400, 404)
+    time.sleep(1.1)
+    assert c.get(uri)[0] == 404  # the id, taken to the wrong service
+    host.wait(lambda: lines(host, "path_refused"), "the refusal")
+    host.unregister("c")
+    assert lines(host, "credentials_served")[-1]["count"] == 3
+    for secret in (uri.rsplit("/", 1)[1], bearer):
+        assert secret not in host.audit.read_text() and secret not in host.daemon.text()
+
+
 def test_tampering_shows(audited, tmp_path):
     host = audited
     host.container("c")
