@@ -54,6 +54,8 @@ static void container_free(struct container *c, struct session_pool *pool)
 {
 	if (c->session)
 		session_pool_release(pool, c->session);
+	if (c->successor)
+		session_pool_release(pool, c->successor);
 	registration_free(c->registration);
 	container_metadata_free(c->metadata);
 	free(c->id);
@@ -61,12 +63,21 @@ static void container_free(struct container *c, struct session_pool *pool)
 	free(c);
 }
 
+static struct session *acquire(struct session_pool *pool, const struct registration *registration,
+			       int64_t now_ms)
+{
+	_cleanup_buf_ struct buf request = {0};
+
+	sts_print_assume_role(&registration->role, &request);
+	if (!buf_ok(&request))
+		return NULL;
+	return session_pool_acquire(pool, request.data, registration->role.role_arn, now_ms);
+}
+
 /* The parts of a new container that can fail. */
 static int fill(struct container *c, const struct container_registry *registry,
 		struct session_pool *pool, const uint8_t *instance, int64_t now_ms)
 {
-	struct buf request = {0};
-
 	if (instance)
 		memcpy(c->instance, instance, TOKEN_INSTANCE_SIZE);
 	else if (getrandom(c->instance, TOKEN_INSTANCE_SIZE, 0) != TOKEN_INSTANCE_SIZE)
@@ -77,11 +88,7 @@ static int fill(struct container *c, const struct container_registry *registry,
 	if (r < 0)
 		return r;
 
-	sts_print_assume_role(&c->registration->role, &request);
-	if (buf_ok(&request))
-		c->session = session_pool_acquire(pool, request.data,
-						  c->registration->role.role_arn, now_ms);
-	buf_deinit(&request);
+	c->session = acquire(pool, c->registration, now_ms);
 	return c->session ? 0 : -ENOMEM;
 }
 
@@ -98,6 +105,7 @@ int container_add(struct container_registry *registry, struct session_pool *pool
 	c->registration = registration;
 	c->metadata = metadata;
 	c->registered_at_s = wall_s;
+	c->metrics = registry->metrics;
 	c->pidfd = -1;
 	int r = c->id ? fill(c, registry, pool, instance, now_ms) : -ENOMEM;
 	if (r == 0 && !tsearch(c, &registry->by_id, compare_ids))
@@ -127,6 +135,42 @@ void container_remove(struct container_registry *registry, struct session_pool *
 	container_free(c, pool);
 }
 
+int container_rescope(struct container *c, struct session_pool *pool,
+		      struct registration *registration, struct container_metadata *metadata,
+		      int64_t now_ms)
+{
+	struct session *next = acquire(pool, registration, now_ms);
+
+	if (!next)
+		return -ENOMEM;
+	registration_free(c->registration);
+	container_metadata_free(c->metadata);
+	c->registration = registration;
+	c->metadata = metadata;
+	if (c->successor)
+		session_pool_release(pool, c->successor);
+	c->successor = NULL;
+	if (next == c->session)
+		session_pool_release(pool, next);
+	else
+		c->successor = next;
+	return 0;
+}
+
+struct session *container_succeed(struct container *c, int64_t now_ms)
+{
+	struct session *old = c->session;
+
+	if (!c->successor)
+		return NULL;
+	if (session_valid(old, now_ms) && !session_valid(c->successor, now_ms) &&
+	    session_state(c->successor, now_ms) != SESSION_DENIED)
+		return NULL;
+	c->session = c->successor;
+	c->successor = NULL;
+	return old;
+}
+
 void container_retire(struct container_registry *registry, struct session_pool *pool,
 		      struct container *c)
 {
@@ -137,6 +181,9 @@ void container_retire(struct container_registry *registry, struct session_pool *
 	c->phase = CONTAINER_DETACHING;
 	session_pool_release(pool, c->session);
 	c->session = NULL;
+	if (c->successor)
+		session_pool_release(pool, c->successor);
+	c->successor = NULL;
 	explicit_bzero(c->token_key, sizeof(c->token_key));
 	explicit_bzero(c->ecs_id, sizeof(c->ecs_id));
 	explicit_bzero(c->eks_token, sizeof(c->eks_token));

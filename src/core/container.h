@@ -14,6 +14,8 @@
 enum container_phase { CONTAINER_ATTACHING, CONTAINER_STANDING, CONTAINER_DETACHING };
 
 struct frontend_door;
+struct metrics;
+#define CONTAINER_N_RESULTS 9
 struct event;
 
 struct container {
@@ -21,7 +23,8 @@ struct container {
 	char *id;
 	struct registration *registration;
 	struct container_metadata *metadata;
-	struct session *session; /* one reference in the pool */
+	struct session *session;   /* one reference in the pool */
+	struct session *successor; /* likewise: takes over once STS has spoken; NULL: none */
 	enum container_phase phase;
 	bool restored;			       /* from its state file */
 	uint8_t instance[TOKEN_INSTANCE_SIZE]; /* random, new for each registration */
@@ -33,8 +36,15 @@ struct container {
 	uint64_t netns_dev, netns_ino; /* 0 until attached; a restored one knows them before */
 	uint64_t pid_started; /* of the registration's pid, see util/process.h; 0: no pid */
 	int64_t registered_at_s;
-	uint64_t requests;    /* answered by the metadata front end */
 	int64_t allowance_ms; /* when what it has asked for will be paid off; see router.c */
+	uint64_t requests;    /* answered by the metadata front end */
+	uint64_t results[CONTAINER_N_RESULTS]; /* of these, by result: see core/metrics.h */
+	uint64_t served_serial;	     /* session->serial of the credentials it got last; 0: none */
+	uint64_t served_count;	     /* how often it got those */
+	char served_key[132];	     /* their access key id */
+	int64_t refused_ms;	     /* when a refused path was last recorded; 0: never */
+	uint64_t refused_unrecorded; /* refused since, and not recorded */
+	struct metrics *metrics;     /* the registry's */
 
 	/* Opaque here; the rooms above keep them with the container they belong to. */
 	struct frontend_door *door; /* listeners and connections; NULL: not served */
@@ -52,6 +62,7 @@ struct container_registry {
 	size_t n_containers;
 	void *by_id; /* tsearch(3) tree */
 	uint8_t master_key[TOKEN_KEY_SIZE];
+	struct metrics *metrics; /* for containers that come; may be NULL */
 };
 
 void container_registry_init(struct container_registry *registry,
@@ -71,6 +82,19 @@ struct container *container_find_netns(const struct container_registry *registry
 int container_add(struct container_registry *registry, struct session_pool *pool, const char *id,
 		  struct registration *registration, struct container_metadata *metadata,
 		  const uint8_t *instance, int64_t now_ms, int64_t wall_s, struct container **ret);
+
+/* container_rescope(c, pool, registration, metadata, now_ms): the policy has changed what the
+ * container's session is. Takes over `registration` (of the same body) and `metadata`. If its session would be another, that
+ * becomes the successor: the old one, while valid, serves until STS has answered for the new. 0 or
+ * -ENOMEM (then nothing has changed). */
+int container_rescope(struct container *c, struct session_pool *pool,
+		      struct registration *registration, struct container_metadata *metadata,
+		      int64_t now_ms);
+
+/* container_succeed(c, now_ms): let the successor take over if STS has given it credentials
+ * or refused, or if there are none to serve meanwhile. Returns the session to release with
+ * session_pool_release() once nothing points to it, or NULL: nothing has changed. */
+struct session *container_succeed(struct container *c, int64_t now_ms);
 
 /* container_retire(registry, pool, c): it is DETACHING from now on: no id, no session, no keys. */
 void container_retire(struct container_registry *registry, struct session_pool *pool,

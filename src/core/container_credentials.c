@@ -106,7 +106,9 @@ static struct http_response answer_ecs(const struct container *c, const char *pa
 	if (!session_valid(c->session, now_ms))
 		return not_ready(c, DIALECT_ECS, now_ms, scratch);
 	credentials_print_ecs(c->session->credentials, c->session->role_arn, scratch);
-	return scratch_response(200, HTTP_TYPE_JSON, scratch);
+	struct http_response r = scratch_response(200, HTTP_TYPE_JSON, scratch);
+	r.credentials = true;
+	return r;
 }
 
 static struct http_response answer_eks(const struct container *c, const char *path,
@@ -127,7 +129,9 @@ static struct http_response answer_eks(const struct container *c, const char *pa
 	if (!session_valid(c->session, now_ms))
 		return not_ready(c, DIALECT_EKS, now_ms, scratch);
 	credentials_print_eks(c->session->credentials, c->metadata->account_id, scratch);
-	return scratch_response(200, HTTP_TYPE_JSON, scratch);
+	struct http_response r = scratch_response(200, HTTP_TYPE_JSON, scratch);
+	r.credentials = true;
+	return r;
 }
 
 struct http_response container_credentials_answer(const struct container *c, enum dialect dialect,

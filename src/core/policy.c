@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "core/policy_scope.h"
+
 /* Only the last '*' is ever taken back: whatever an earlier one would match instead, the later one
  * could reach as well. So the worst case is pattern times text, never exponential. */
 static bool glob_slices(const char *pattern, size_t pattern_len, const char *text, size_t text_len)
@@ -94,7 +96,7 @@ static bool is_digest(const char *text)
 }
 
 /* How far a rule got with a question: the further, the nearer it came to allowing it. */
-enum stage { AT_ROLE, AT_IMAGE, AT_DIGEST, AT_LABELS, AT_DURATION, ALLOWED };
+enum stage { AT_ROLE, AT_IMAGE, AT_DIGEST, AT_LABELS, AT_DURATION, AT_SCOPE, ALLOWED };
 
 static bool role_matches(const struct policy_rule *rule, const char *role_arn)
 {
@@ -148,6 +150,8 @@ static enum stage try_rule(const struct policy_rule *rule, const struct policy_q
 		return AT_LABELS;
 	if (rule->max_duration_s > 0 && question->duration_s > rule->max_duration_s)
 		return AT_DURATION;
+	if (policy_scope_check(rule, question, NULL) < 0)
+		return AT_SCOPE;
 	return ALLOWED;
 }
 
@@ -183,6 +187,7 @@ static void explain(const struct policy_rule *rule, enum stage stage,
 {
 	const struct policy_label *label;
 	const char *role = question->role_arn, *value;
+	struct diag scope = {0};
 
 	switch (stage) {
 	case AT_IMAGE:
@@ -222,6 +227,11 @@ static void explain(const struct policy_rule *rule, enum stage stage,
 			 "seconds, not %lld",
 			 role, rule->name, (long long)rule->max_duration_s,
 			 (long long)question->duration_s);
+		return;
+	case AT_SCOPE:
+		(void)policy_scope_check(rule, question, &scope);
+		diag_set(diag, scope.field, "no rule allows %.200s: rule \"%s\" matches but %s",
+			 role, rule->name, scope.text);
 		return;
 	case AT_ROLE:
 	case ALLOWED:

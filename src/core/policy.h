@@ -2,6 +2,7 @@
 #pragma once
 
 #include "wire/policy_document.h"
+#include "wire/sts_message.h"
 
 struct policy_question {
 	const char *role_arn;
@@ -10,6 +11,8 @@ struct policy_question {
 	int64_t duration_s;
 	const struct policy_label *labels; /* the container's own */
 	size_t n_labels;
+	const char *id;			    /* for templates */
+	const struct sts_assume_role *role; /* the session asked for; NULL: ask of the role alone */
 };
 
 /* policy_decide(policy, question, ret_rule, diag): 0 with the allowing rule, or -EACCES with a

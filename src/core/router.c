@@ -198,6 +198,7 @@ static struct http_response answer_credentials(struct router *router, const stru
 	if (extended) {
 		credentials_print_imds(s->credentials, c->metadata->account_id, &router->scratch);
 		struct http_response r = scratch_response(router);
+		r.credentials = true;
 		r.modified_s = s->credentials->last_updated_s;
 		return r;
 	}
@@ -205,6 +206,7 @@ static struct http_response answer_credentials(struct router *router, const stru
 		return unavailable();
 	struct http_response r =
 		text_response(HTTP_TYPE_TEXT, s->imds_document, s->imds_document_len);
+	r.credentials = true;
 	r.modified_s = s->credentials->last_updated_s;
 	return r;
 }

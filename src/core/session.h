@@ -1,22 +1,30 @@
 /* session: the state machine of one assumed-role session. No I/O, no clock: time is passed in as
  * clock_now_ms(), randomness as a number.
  *
- *	           register
- *	              |
- *	              v        ok                half of the life is over
- *	          PENDING ----------> READY <------------------------+
- *	           |   |                |                            |
- *	 transient |   | fatal          | renewal fails              | ok
- *	           v   v                v                            |
- *	      FAILING DENIED      READY (still valid) ---------------+
- *	           |   |                |
- *	           |   |                | the credentials expire
- *	           |   |                v
- *	           +---+---- ok     FAILING or DENIED, by the last error
+ *	         acquired
+ *	            |
+ *	            v          ok                  renewal is due
+ *	         PENDING ------------> READY -----------------------> RENEWING
+ *	          |   |                ^  ^                             |   |
+ *	transient |   | fatal          |  |            ok               |   | fails
+ *	          v   v                |  +-----------------------------+   v
+ *	    FAILING  DENIED            |  +------------------------------ STALE (still valid)
+ *	       |       |       ok      |               ok                   |
+ *	       +-------+---------------+                                    | the credentials expire
+ *	       ^       ^                                                    v
+ *	       +-------+------------------------------- FAILING or DENIED, by the last error
  *
  * Every state keeps trying: transient errors with capped exponential backoff and full jitter, fatal
  * ones slowly, so that a mended trust policy heals by itself. Credentials that are still valid are
  * never replaced by an error.
+ *
+ * When to renew, for a life of L:
+ *	asked for         after 0.40 to 0.50 L; after 0.30 to 0.40 L if STS has been failing, so
+ *that the next outage finds as much life left as can be had never asked for   when 27 to 30 minutes
+ *are left, if that is later: fewer calls, and yet an outage of 25 minutes goes unnoticed should the
+ *container ask after all When to retry while credentials are valid: in at most a quarter of what
+ *they have left (and at most 5 minutes), so that the retries grow denser towards the end; and so a
+ *fleet that comes out of an outage comes back in the order of need, not all at once.
  */
 #pragma once
 
@@ -29,30 +37,55 @@
 #include "wire/credentials.h"
 #include "wire/sts_message.h"
 
-enum session_state { SESSION_PENDING, SESSION_READY, SESSION_FAILING, SESSION_DENIED };
+enum session_state {
+	SESSION_PENDING,  /* no attempt has finished yet */
+	SESSION_READY,	  /* valid credentials */
+	SESSION_RENEWING, /* valid credentials, and a call for the next ones is out */
+	SESSION_STALE,	  /* valid credentials, but the last renewal failed */
+	SESSION_FAILING, /* none, and the last attempt failed in a way that passes, or still hangs */
+	SESSION_DENIED,	 /* none, and STS said no */
+};
+#define N_SESSION_STATES 6
 
-/* "pending", "ready", "failing", "denied": the words of the role map. */
+/* "pending", "ready", "failing", "denied": the words of the role map; what is valid is ready. */
 const char *session_state_name(enum session_state state);
+/* The same with "renewing" and "stale" told apart: for metrics. */
+const char *session_state_detail(enum session_state state);
+
+/* All sessions of one role: so that a role with a thousand containers does not starve the others.
+ * The pool's. */
+struct session_role {
+	char *arn;
+	unsigned refs;
+	uint64_t turn; /* when one of them last went to STS */
+};
 
 struct session {
 	TAILQ_ENTRY(session) link; /* the pool's list */
 	unsigned refs;		   /* containers that share it; the pool's */
 	char *request;		   /* AssumeRole body: its identity; owned */
 	char *role_arn;		   /* for documents and messages; owned */
+	struct session_role *role; /* the pool's */
 
 	struct credentials *credentials; /* the newest that STS gave; may have expired */
 	int64_t issued_ms;		 /* when */
+	uint64_t serial;		 /* of these credentials, among all ever issued here */
 	int64_t next_ms;		 /* when to call STS next; INT64_MAX while a call is out */
-	unsigned failures;		 /* attempts failed in a row */
-	unsigned waiters;		 /* registrations that wait for it: it goes first */
+	int64_t idle_ms;   /* when to call it if nobody has asked until next_ms; 0: at next_ms */
+	unsigned failures; /* attempts failed in a row, throttled ones aside */
+	unsigned attempts; /* finished, ever */
+	unsigned waiters;  /* registrations that wait for it: it goes first */
 	bool in_flight;
+	bool asked;  /* a workload has asked for credentials since they were issued */
+	bool wanted; /* an operator asked for new ones */
 
 	enum sts_class last_class; /* of the last finished attempt; STS_OK before the first */
 	char last_code[96];
 	char last_message[512];
 	char last_request_id[80];
-	int64_t last_attempt_s; /* wall clock of the last finished attempt; 0: none */
-	int64_t last_refresh_s; /* wall clock of the last success; 0: none */
+	int64_t last_attempt_ms; /* clock_now_ms() of the last finished attempt */
+	int64_t last_attempt_s;	 /* wall clock of it; 0: none */
+	int64_t last_refresh_s;	 /* wall clock of the last success; 0: none */
 
 	/* Documents made once for each set of credentials, so that a request only copies bytes. */
 	char *imds_document; /* NULL: no credentials, or out of memory */
@@ -70,13 +103,28 @@ enum session_state session_state(const struct session *s, int64_t now_ms);
 /* session_valid(s, now_ms): there are credentials, and they have not expired. */
 bool session_valid(const struct session *s, int64_t now_ms);
 
+/* session_due(s, now_ms): is it time for a call? One that is due but that nobody has asked for is
+ * put off to its idle_ms here. */
+bool session_due(struct session *s, int64_t now_ms);
+
 /* session_started(s): a call to STS is out. */
 void session_started(struct session *s);
 
-/* session_finished(s, result, now_ms, wall_s, random): it came back. Takes a reference to the
- * credentials. `random` spreads the next attempt. */
-void session_finished(struct session *s, const struct sts_result *result, int64_t now_ms,
-		      int64_t wall_s, uint32_t random);
+/* session_finished(s, result, troubled, now_ms, wall_s, random): it came back. Takes a reference to
+ * the credentials. `troubled`: STS has been failing this host lately. `random` spreads the next
+ * attempt. Credentials that have expired on arrival count as a failure. */
+void session_finished(struct session *s, const struct sts_result *result, bool troubled,
+		      int64_t now_ms, int64_t wall_s, uint32_t random);
 
-/* session_refresh(s, now_ms): try as soon as possible (an operator asked). */
+/* session_refresh(s, now_ms): try as soon as possible (an operator asked). If a call is out, it may
+ * have left before whatever was mended: should it fail, another follows at once. */
 void session_refresh(struct session *s, int64_t now_ms);
+
+/* session_wait(s, now_ms): someone waits for it from now on; session_unwait(s): no longer. A
+ * session between two retries tries again now, unless it has just done so. */
+void session_wait(struct session *s, int64_t now_ms);
+void session_unwait(struct session *s);
+
+/* session_hasten(s, now_ms): STS answers again: what has no valid credentials need not sit its
+ * backoff out. */
+void session_hasten(struct session *s, int64_t now_ms);

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/metrics.h"
 #include "net/original_destination.h"
 #include "util/fd.h"
 
@@ -254,6 +255,7 @@ static enum step answer(struct connection *c, const struct http_request *request
 	}
 	c->answer_by_ms = 0;
 	print(c, &answer.response);
+	metrics_answered(container, request, &answer.response, clock_now_us() - c->read_us);
 	if (answer.token_issued)
 		send_token(c);
 	upstream_run(f->upstream); /* what was served may have been stale */
@@ -404,6 +406,7 @@ static void take_turn(struct connection *c, int64_t now_ms)
 	}
 	/* in.len is under HTTP_HEAD_MAX: at that size the parser has answered 431. */
 	ssize_t n = recv(c->fd, f->read + kept, sizeof(f->read) - kept, 0);
+	c->read_us = clock_now_us();
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {

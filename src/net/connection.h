@@ -49,6 +49,7 @@ struct connection {
 				 */
 	enum connection_state state;
 	int64_t deadline_ms;
+	int64_t read_us;  /* when it was last read from, clock_now_us(): for the latencies */
 	bool waits_turn;  /* it is in door->turns */
 	bool unprocessed; /* `in` may hold whole requests */
 	TAILQ_ENTRY(connection) turn_link;

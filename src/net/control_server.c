@@ -18,17 +18,21 @@
 
 #include "util/fd.h"
 #include "util/log.h"
+#include "util/process.h"
 
 #define HEADERS_MAX 8192
 #define BODY_MAX (64 * 1024)
-#define IDLE_TIMEOUT_S 330 /* longer than the longest wait_s */
+#define IDLE_TIMEOUT_S 330	  /* longer than the longest wait_s */
+#define STREAM_WRITE_TIMEOUT_S 60 /* for a reader that has stopped reading */
 #define BACKLOG 512
 #define GROUPS_MAX 256
 
 struct control_request {
 	TAILQ_ENTRY(control_request) link;
 	struct control_server *server;
-	struct evhttp_request *http; /* NULL: the client has left */
+	struct evhttp_request *http;
+	/* Kept here: when the client leaves, evhttp may take it away from the request first. */
+	struct evhttp_connection *connection;
 	char *path;
 	struct control_peer peer;
 	void (*gone)(void *);
@@ -125,7 +129,10 @@ static bool peer_allowed(const struct control_server *server, int fd, struct con
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
 		return false;
-	*ret = (struct control_peer){.pid = cred.pid, .uid = cred.uid, .gid = cred.gid};
+	*ret = (struct control_peer){.pid = cred.pid,
+				     .uid = cred.uid,
+				     .gid = cred.gid,
+				     .loginuid = process_loginuid(cred.pid)};
 	return cred.uid == 0 || cred.uid == geteuid() ||
 	       (server->has_group && in_group(fd, &cred, server->group));
 }
@@ -145,8 +152,10 @@ static void on_close(struct evhttp_connection *connection, void *data)
 
 	for (request = TAILQ_FIRST(&server->requests); request; request = next) {
 		next = TAILQ_NEXT(request, link);
-		if (!request->http || evhttp_request_get_connection(request->http) != connection)
+		if (request->connection != connection)
 			continue;
+		if (!evhttp_request_get_connection(request->http))
+			evhttp_request_free(request->http); /* it is ours alone by now */
 		void (*gone)(void *) = request->gone;
 		void *gone_data = request->gone_data;
 		request_free(request);
@@ -184,6 +193,7 @@ static void on_request(struct evhttp_request *http, void *data)
 	}
 	request->server = server;
 	request->http = http;
+	request->connection = connection;
 	request->path = decoded;
 	request->peer = peer;
 	TAILQ_INSERT_TAIL(&server->requests, request, link);
@@ -328,4 +338,43 @@ void control_reply(struct control_request *request, int status, const char *type
 	evhttp_send_reply(http, status, reason(status), out);
 	if (out)
 		evbuffer_free(out);
+}
+
+static struct bufferevent *stream_of(const struct control_request *request)
+{
+	return evhttp_connection_get_bufferevent(request->connection);
+}
+
+void control_stream_start(struct control_request *request, const char *type)
+{
+	static const struct timeval write_timeout = {.tv_sec = STREAM_WRITE_TIMEOUT_S};
+
+	evhttp_add_header(evhttp_request_get_output_headers(request->http), "Content-Type", type);
+	evhttp_send_reply_start(request->http, 200, reason(200));
+	/* Silence is no fault here: neither side need say anything for hours. */
+	bufferevent_set_timeouts(stream_of(request), NULL, &write_timeout);
+}
+
+void control_stream_send(struct control_request *request, const char *text, size_t len)
+{
+	struct evbuffer *chunk = evbuffer_new();
+
+	if (!chunk)
+		return;
+	if (evbuffer_add(chunk, text, len) == 0)
+		evhttp_send_reply_chunk(request->http, chunk);
+	evbuffer_free(chunk);
+}
+
+size_t control_stream_pending(const struct control_request *request)
+{
+	return evbuffer_get_length(bufferevent_get_output(stream_of(request)));
+}
+
+void control_stream_end(struct control_request *request)
+{
+	struct evhttp_request *http = request->http;
+
+	request_free(request);
+	evhttp_send_reply_end(http);
 }

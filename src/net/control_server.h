@@ -6,6 +6,9 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
 #include <sys/types.h>
 
 #include <event2/event.h>
@@ -19,6 +22,7 @@ struct control_peer {
 	pid_t pid;
 	uid_t uid;
 	gid_t gid;
+	int64_t loginuid; /* who logged in, whatever became of him by sudo; -1: nobody did */
 };
 
 /* The handler must answer every request once, now or later, with control_reply(). */
@@ -43,6 +47,14 @@ struct control_peer control_request_peer(const struct control_request *request);
 /* control_request_on_gone(request, cb, data): the client left before its answer: cb runs once, and
  * the request is gone; do not answer it. cb NULL takes that back. */
 void control_request_on_gone(struct control_request *request, void (*cb)(void *), void *data);
+
+/* A reply without a foreseeable end: control_stream_start(), then lines as they come, then
+ * control_stream_end() (the request is gone then), or the client leaves (see
+ * control_request_on_gone()). control_stream_pending(): bytes that the client has not taken yet. */
+void control_stream_start(struct control_request *request, const char *type);
+void control_stream_send(struct control_request *request, const char *text, size_t len);
+size_t control_stream_pending(const struct control_request *request);
+void control_stream_end(struct control_request *request);
 
 /* control_reply(request, status, type, body): answer with a body that is copied; `type` NULL: no
  * body. */

@@ -10,8 +10,14 @@
 
 struct issuer;
 
+/* How a session was before an attempt. */
+struct issuer_before {
+	enum session_state state;
+	char code[96];
+};
+
 /* Told after each finished attempt of a session that someone still holds. */
-typedef void issuer_changed_cb(struct session *s, void *data);
+typedef void issuer_changed_cb(struct session *s, const struct issuer_before *before, void *data);
 
 /* `pool` and `sts` must outlive the issuer. 0 or -ENOMEM. */
 int issuer_new(struct event_base *base, struct session_pool *pool, struct sts_client *sts,

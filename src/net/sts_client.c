@@ -13,7 +13,6 @@
 #include "wire/sigv4.h"
 
 #define CONNECT_TIMEOUT_MS 3000
-#define TIMEOUT_MS 15000
 #define REPLY_MAX (256 * 1024)
 #define SKEW_LOGGED_S 60
 
@@ -30,6 +29,7 @@ struct sts_client {
 struct sts_call {
 	struct sts_client *client;
 	struct buf body;
+	int64_t timeout_ms;
 	struct fetch *fetch;
 	bool waiting;			   /* for base credentials */
 	bool skew_corrected, base_renewed; /* each once only */
@@ -175,7 +175,7 @@ static int call_send_to(struct sts_call *call, const struct sts_endpoint *endpoi
 		.body_len = call->body.len,
 		.ca_file = call->client->config->aws.ca_file,
 		.connect_timeout_ms = CONNECT_TIMEOUT_MS,
-		.timeout_ms = TIMEOUT_MS,
+		.timeout_ms = call->timeout_ms,
 		.reply_max = REPLY_MAX,
 	};
 	return fetch_start(call->client->loop, &request, on_reply, call, &call->fetch);
@@ -336,13 +336,14 @@ static void on_reply(const struct fetch_reply *reply, void *data)
 		call_finish(call);
 }
 
-int sts_call_start(struct sts_client *client, const char *body, sts_call_cb *cb, void *data,
-		   struct sts_call **ret)
+int sts_call_start(struct sts_client *client, const char *body, int64_t timeout_ms, sts_call_cb *cb,
+		   void *data, struct sts_call **ret)
 {
 	_cleanup_call_ struct sts_call *call = calloc(1, sizeof(*call));
 	if (!call)
 		return -ENOMEM;
 	call->client = client;
+	call->timeout_ms = timeout_ms;
 	call->cb = cb;
 	call->data = data;
 	buf_puts(&call->body, body);

@@ -29,10 +29,11 @@ int sts_client_new(struct fetch_loop *loop, struct host_credentials *base,
 /* No call may be under way; NULL is fine. Returns NULL. */
 struct sts_client *sts_client_free(struct sts_client *client);
 
-/* sts_call_start(client, body, cb, data, ret): `body` as sts_print_assume_role() made it; copied.
+/* sts_call_start(client, body, timeout_ms, cb, data, ret): `body` as sts_print_assume_role() made
+ * it; copied. `timeout_ms` bounds each request to STS.
  * 0 or -errno; cb runs once, never before this has returned, and the call is gone after it. */
-int sts_call_start(struct sts_client *client, const char *body, sts_call_cb *cb, void *data,
-		   struct sts_call **ret);
+int sts_call_start(struct sts_client *client, const char *body, int64_t timeout_ms, sts_call_cb *cb,
+		   void *data, struct sts_call **ret);
 /* Cancels silently; NULL is fine. Returns NULL. */
 struct sts_call *sts_call_cancel(struct sts_call *call);
 

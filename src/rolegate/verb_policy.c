@@ -17,6 +17,7 @@ static const struct option_spec options_policy[] = {
 	{"image", "REF", false, "... if this is its image"},
 	{"digest", "SHA", false, "... with this digest (sha256:HEX)"},
 	{"label", "KEY=VALUE", true, "... and this label"},
+	{"tag", "KEY=VALUE", true, "... and it asks for this session tag"},
 	{"duration", "S", false, "... and its credentials live so long; default 3600"},
 	{NULL, NULL, false, NULL},
 };
@@ -33,16 +34,18 @@ static void labels_deinit(struct labels *labels)
 	free(labels->list);
 }
 
-static int parse_labels(const struct cli *cli, const struct options *options, struct labels *ret)
+/* The KEY=VALUE options of one name. */
+static int parse_labels(const struct cli *cli, const struct options *options, const char *name,
+			struct labels *ret)
 {
 	ret->list = calloc(options->n_values + 1, sizeof(*ret->list));
 	for (size_t i = 0; ret->list && i < options->n_values; i++) {
 		const char *text = options->values[i].value;
 		const char *equals = strchr(text, '=');
-		if (strcmp(options->values[i].spec->name, "label") != 0)
+		if (strcmp(options->values[i].spec->name, name) != 0)
 			continue;
 		if (!equals || equals == text)
-			return cli_usage(cli, "--label must be KEY=VALUE, not \"%s\"", text);
+			return cli_usage(cli, "--%s must be KEY=VALUE, not \"%s\"", name, text);
 		char *key = strdup(text);
 		if (!key)
 			return CLI_FAILED;
@@ -102,15 +105,24 @@ static int answer(const struct cli *cli, const char *file, const struct policy *
 static int ask(const struct cli *cli, const struct options *options, const char *file,
 	       const struct policy *policy)
 {
-	_cleanup_(labels_deinit) struct labels labels = {0};
+	_cleanup_(labels_deinit) struct labels labels = {0}, tags = {0};
+	struct sts_tag session_tags[STS_TAGS_MAX];
+	struct sts_assume_role role = {.tags = session_tags};
 	const char *duration = options_get(options, "duration");
 	long long duration_s = DEFAULT_DURATION_S;
 
-	int code = parse_labels(cli, options, &labels);
+	int code = parse_labels(cli, options, "label", &labels);
+	if (code == CLI_DONE)
+		code = parse_labels(cli, options, "tag", &tags);
+	if (code == CLI_DONE && tags.n > STS_TAGS_MAX)
+		code = cli_usage(cli, "--tag can be given %d times at most", STS_TAGS_MAX);
 	if (code == CLI_DONE && duration)
 		code = cli_number(cli, "duration", duration, 900, 43200, &duration_s);
 	if (code != CLI_DONE)
 		return code;
+	for (; role.n_tags < tags.n; role.n_tags++)
+		session_tags[role.n_tags] = (struct sts_tag){.key = tags.list[role.n_tags].key,
+							     .value = tags.list[role.n_tags].value};
 	const struct policy_question question = {
 		.role_arn = options_get(options, "role"),
 		.image_ref = options_get(options, "image"),
@@ -118,6 +130,8 @@ static int ask(const struct cli *cli, const struct options *options, const char 
 		.duration_s = duration_s,
 		.labels = labels.list,
 		.n_labels = labels.n,
+		.id = "",
+		.role = &role,
 	};
 	return answer(cli, file, policy, &question);
 }
@@ -134,7 +148,8 @@ static int run_policy(struct cli *cli, const struct options *options)
 	cli->subject = "check";
 	bool asked = options_get(options, "role");
 	if (!asked && (options_get(options, "image") || options_get(options, "digest") ||
-		       options_get(options, "label") || options_get(options, "duration")))
+		       options_get(options, "label") || options_get(options, "tag") ||
+		       options_get(options, "duration")))
 		return cli_usage(cli, "say --role ARN too: which role is it about?");
 	if (policy_load(file, &policy, &diag) < 0) {
 		cli_error(cli, "%s", diag.text);

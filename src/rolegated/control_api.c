@@ -6,6 +6,7 @@
 
 #include "core/container_credentials.h"
 #include "util/clock.h"
+#include "rolegated/metrics_page.h"
 #include "util/log.h"
 #include "wire/container_json.h"
 
@@ -74,6 +75,11 @@ static void print_container(const struct container *c, bool full,
 		.requests = c->requests,
 		.netns_ino = c->netns_ino,
 		.environment = environment,
+		.detail = session_state_detail(session_state(s, now_ms)),
+		.policy_rule = c->registration->policy_rule,
+		.request_id = s->last_request_id[0] ? s->last_request_id : NULL,
+		.last_attempt_s = s->last_attempt_s,
+		.role = &c->registration->role,
 	};
 	char error[sizeof(s->last_code) + sizeof(s->last_message) + 2];
 
@@ -97,7 +103,13 @@ static void list_containers(struct control_request *request, const struct contro
 		first = false;
 		print_container(c, false, NULL, &body);
 	}
-	buf_puts(&body, "]}");
+	/* How busy the way to STS is: who is pending waits for this. */
+	struct session_pool_view sts = session_pool_view(api->pool, clock_now_ms());
+	buf_printf(&body,
+		   "],\"sts\":{\"queue\":%zu,\"waiting\":%zu,\"in_flight\":%u,"
+		   "\"calls_per_second\":%.2f,\"throttled\":%s,\"outage\":%s}}",
+		   sts.queue, sts.waiting, sts.in_flight, sts.rate,
+		   sts.throttled ? "true" : "false", sts.outage ? "true" : "false");
 	reply_buf(request, 200, &body);
 }
 
@@ -229,6 +241,47 @@ static void start(struct control_request *request, struct control_api *api, cons
 	control_request_on_gone(request, on_client_gone, pending);
 }
 
+/* A call that changes something is audited before it is made. */
+static void record_call(const struct control_api *api, const struct control_request *request,
+			const char *id)
+{
+	struct control_peer peer = control_request_peer(request);
+	const struct record record = {
+		.type = RECORD_OPERATOR_CALL,
+		.container = id,
+		.method = control_request_method(request),
+		.path = control_request_path(request),
+		.has_peer = true,
+		.uid = peer.uid,
+		.pid = peer.pid,
+		.loginuid = peer.loginuid,
+	};
+
+	if (strcmp(record.method, "GET") != 0 && strcmp(record.method, "HEAD") != 0)
+		recorder_publish(api->recorder, &record);
+}
+
+static void follow_events(struct control_request *request, const struct control_api *api)
+{
+	struct diag diag = {0};
+
+	if (events_follow(&api->recorder->events, request))
+		return;
+	diag_set(&diag, NULL, "%d clients follow the events already", EVENTS_CLIENTS_MAX);
+	reply_error(request, 503, "too_many_followers", &diag);
+}
+
+static void show_metrics(struct control_request *request, const struct control_api *api)
+{
+	_cleanup_buf_ struct buf page = {0};
+
+	metrics_page_print(api->recorder, api->pool, &page);
+	if (buf_ok(&page))
+		control_reply(request, 200, METRICS_PAGE_TYPE, page.data);
+	else
+		control_reply(request, 500, NULL, NULL);
+}
+
 static void refresh(struct control_request *request, struct control_api *api, const char *id)
 {
 	if (registrar_refresh(api->registrar, id) < 0)
@@ -251,7 +304,10 @@ static void handle_container(struct control_request *request, struct control_api
 	if (container_id_check(id) < 0) {
 		diag_set(&diag, "id", "must be [A-Za-z0-9][A-Za-z0-9_.-]{0,127}");
 		reply_error(request, 422, "invalid", &diag);
-	} else if (slash && strcmp(slash, "/refresh") == 0) {
+		return;
+	}
+	record_call(api, request, id);
+	if (slash && strcmp(slash, "/refresh") == 0) {
 		if (strcmp(method, "POST") == 0)
 			refresh(request, api, id);
 		else
@@ -286,26 +342,44 @@ static void handle_ready(struct control_request *request, const struct control_a
 	reply_error(request, 503, "not_ready", &diag);
 }
 
+static void show_health(struct control_request *request, const struct control_api *api)
+{
+	(void)api;
+	control_reply(request, 200, JSON, "{\"alive\":true}\n");
+}
+
+static void show_version(struct control_request *request, const struct control_api *api)
+{
+	(void)api;
+	control_reply(request, 200, JSON,
+		      "{\"name\":\"rolegated\",\"version\":\"" ROLEGATE_VERSION "\"}\n");
+}
+
+static const struct {
+	const char *path;
+	void (*show)(struct control_request *request, const struct control_api *api);
+} pages[] = {
+	{CONTAINERS, list_containers}, {"/v1/events", follow_events}, {"/metrics", show_metrics},
+	{"/healthz", show_health},     {"/readyz", handle_ready},     {"/version", show_version},
+};
+
 void control_api_handle(struct control_request *request, void *data)
 {
 	struct control_api *api = data;
 	const char *path = control_request_path(request);
-	bool get = strcmp(control_request_method(request), "GET") == 0;
 
-	if (strncmp(path, CONTAINERS "/", sizeof(CONTAINERS)) == 0 && path[sizeof(CONTAINERS)])
+	if (strncmp(path, CONTAINERS "/", sizeof(CONTAINERS)) == 0 && path[sizeof(CONTAINERS)]) {
 		handle_container(request, api, path + sizeof(CONTAINERS));
-	else if (strcmp(path, CONTAINERS) != 0 && strcmp(path, "/healthz") != 0 &&
-		 strcmp(path, "/readyz") != 0 && strcmp(path, "/version") != 0)
-		reply_not_found(request, "such call");
-	else if (!get)
-		reply_method(request);
-	else if (strcmp(path, CONTAINERS) == 0)
-		list_containers(request, api);
-	else if (strcmp(path, "/healthz") == 0)
-		control_reply(request, 200, JSON, "{\"alive\":true}\n");
-	else if (strcmp(path, "/readyz") == 0)
-		handle_ready(request, api);
-	else
-		control_reply(request, 200, JSON,
-			      "{\"name\":\"rolegated\",\"version\":\"" ROLEGATE_VERSION "\"}\n");
+		return;
+	}
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+		if (strcmp(path, pages[i].path) != 0)
+			continue;
+		if (strcmp(control_request_method(request), "GET") == 0)
+			pages[i].show(request, api);
+		else
+			reply_method(request);
+		return;
+	}
+	reply_not_found(request, "such call");
 }

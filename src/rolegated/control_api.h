@@ -10,6 +10,8 @@ struct control_api {
 	const struct container_registry *registry;
 	const struct config *config;
 	const struct host_credentials *base_credentials;
+	struct session_pool *pool;
+	struct recorder *recorder;
 };
 
 /* control_api_handle: a control_handler; `data` is a struct control_api. */

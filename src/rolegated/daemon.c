@@ -41,6 +41,7 @@ struct daemon {
 	struct registrar *registrar;
 	struct control_server *control;
 	struct control_api api;
+	struct recorder recorder;
 	struct privileges privileges;
 	int control_fd;
 };
@@ -92,10 +93,11 @@ int daemon_check(const char *path, const struct config *config, struct diag *dia
 	return r;
 }
 
-static void on_session_changed(struct session *s, void *data)
+static void on_session_changed(struct session *s, const struct issuer_before *before, void *data)
 {
 	struct daemon *d = data;
 
+	recorder_session(&d->recorder, s, before);
 	registrar_session_changed(d->registrar, s);
 }
 
@@ -109,6 +111,62 @@ static void warn_of_fixed_keys(const struct config *old, const struct config *ne
 	    old->intercept.bridge_port != new->intercept.bridge_port)
 		log_warning(NULL,
 			    "[control], [netd], [state] and bridge_port change at a restart only");
+}
+
+/* What a reload changes: into the log, line by line, and into one record. */
+struct changes {
+	const char *prefix;
+	struct buf all;
+};
+
+static void on_change(const char *change, void *data)
+{
+	struct changes *changes = data;
+
+	log_info(NULL, "reload: %s%s", changes->prefix, change);
+	buf_printf(&changes->all, "%s%s%s", changes->all.len > 0 ? "; " : "", changes->prefix,
+		   change);
+}
+
+static void record_message(struct daemon *d, enum record_type type, const char *message)
+{
+	const struct record record = {.type = type, .message = message};
+
+	recorder_publish(&d->recorder, &record);
+}
+
+/* Take over a valid configuration and policy. */
+static void apply_reload(struct daemon *d, const struct config *config,
+			 const struct metadata_allow *allow, struct policy *policy)
+{
+	struct changes changes = {.prefix = ""};
+	struct diag diag = {0};
+
+	warn_of_fixed_keys(&d->config, config);
+	config_diff(&d->config, config, on_change, &changes);
+	changes.prefix = "policy: ";
+	policy_diff(registrar_policy(d->registrar), policy, on_change, &changes);
+
+	struct config old = d->config;
+	d->config = *config;
+	frontend_set_allow(d->frontend, allow);
+	if (strcmp(old.aws.imds_endpoint, config->aws.imds_endpoint) != 0) {
+		metadata_cache_forget(upstream_cache(d->upstream));
+		upstream_prefetch(d->upstream);
+	}
+	config_deinit(&old);
+	apply_log(&d->config);
+	/* Always: the file may have been rotated. */
+	if (audit_reopen(&d->recorder.audit, d->config.log.audit, &diag) < 0)
+		log_error(NULL, "reload: %s; the audit goes on where it was", diag.text);
+	session_pool_configure(&d->pool, (unsigned)d->config.aws.sts_max_in_flight,
+			       (unsigned)d->config.aws.sts_max_per_second, clock_now_ms());
+	record_message(d, RECORD_RELOADED,
+		       changes.all.len > 0 && buf_ok(&changes.all) ? changes.all.data
+								   : "nothing has changed");
+	buf_deinit(&changes.all);
+	registrar_set_policy(d->registrar, policy);
+	log_info(NULL, "configuration and policy reloaded");
 }
 
 static void reload(struct daemon *d)
@@ -129,21 +187,10 @@ static void reload(struct daemon *d)
 	}
 	if (r < 0) {
 		log_error(NULL, "reload: %s; the old configuration stays in force", diag.text);
-		notify_ready();
-		return;
+		record_message(d, RECORD_RELOAD_FAILED, diag.text);
+	} else {
+		apply_reload(d, &config, &allow, policy);
 	}
-	warn_of_fixed_keys(&d->config, &config);
-	struct config old = d->config;
-	d->config = config;
-	frontend_set_allow(d->frontend, &allow);
-	if (strcmp(old.aws.imds_endpoint, config.aws.imds_endpoint) != 0) {
-		metadata_cache_forget(upstream_cache(d->upstream));
-		upstream_prefetch(d->upstream);
-	}
-	config_deinit(&old);
-	apply_log(&d->config);
-	registrar_set_policy(d->registrar, policy);
-	log_info(NULL, "configuration and policy reloaded");
 	notify_ready();
 }
 
@@ -156,6 +203,7 @@ static void on_signal(evutil_socket_t number, short what, void *data)
 		reload(d);
 		return;
 	}
+	record_message(d, RECORD_STOPPED, NULL);
 	log_info(NULL, "stopping; rules and listeners stay with rolegate-netd");
 	notify_stopping();
 	event_base_loopbreak(d->base);
@@ -259,6 +307,7 @@ static int make_parts(struct daemon *d, struct diag *diag)
 		.pool = &d->pool,
 		.frontend = d->frontend,
 		.state = &d->state,
+		.recorder = &d->recorder,
 	};
 	if (r == 0)
 		r = registrar_new(&deps, &d->registrar);
@@ -271,8 +320,10 @@ static int make_parts(struct daemon *d, struct diag *diag)
 	registrar_set_issuer(d->registrar, d->issuer);
 	d->api = (struct control_api){.registrar = d->registrar,
 				      .registry = &d->registry,
+				      .pool = &d->pool,
 				      .config = &d->config,
-				      .base_credentials = d->base_credentials};
+				      .base_credentials = d->base_credentials,
+				      .recorder = &d->recorder};
 	r = control_server_new(d->base, d->control_fd, d->config.control.group, control_api_handle,
 			       &d->api, &d->control);
 	if (r == 0)
@@ -295,10 +346,14 @@ static int start(struct daemon *d, struct diag *diag)
 		r = open_privileged(d, key, diag);
 	if (r == 0) {
 		container_registry_init(&d->registry, key);
+		recorder_init(&d->recorder, &d->registry);
 		session_pool_init(&d->pool, (unsigned)d->config.aws.sts_max_in_flight,
 				  (unsigned)d->config.aws.sts_max_per_second, clock_now_ms());
 	}
 	explicit_bzero(key, sizeof(key));
+	if (r == 0)
+		r = audit_open(&d->recorder.audit, d->config.log.audit, d->privileges.uid,
+			       d->privileges.gid, diag);
 	if (r == 0)
 		r = make_parts(d, diag);
 	if (r == 0)
@@ -309,6 +364,7 @@ static int start(struct daemon *d, struct diag *diag)
 		policy_free(policy);
 		return r;
 	}
+	record_message(d, RECORD_STARTED, "rolegated " ROLEGATE_VERSION);
 	frontend_set_allow(d->frontend, &allow);
 	upstream_prefetch(d->upstream);
 	registrar_set_policy(d->registrar, policy);
@@ -358,6 +414,7 @@ struct daemon *daemon_free(struct daemon *d)
 	sts_client_free(d->sts);
 	host_credentials_free(d->base_credentials);
 	fetch_loop_free(d->fetch);
+	recorder_deinit(&d->recorder);
 	container_registry_deinit(&d->registry, &d->pool);
 	session_pool_deinit(&d->pool);
 	for (size_t i = 0; i < N_SIGNALS; i++)

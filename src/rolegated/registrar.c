@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "net/interception.h"
+#include "rolegated/admission.h"
 #include "rolegated/waits.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -28,6 +29,21 @@ static void report(registrar_cb *cb, void *data, int status, const char *code,
 	cb(&outcome, data);
 }
 
+/* A registration that did not come to be. */
+static void record_refusal(struct registrar *r, const char *id, const char *code,
+			   const struct diag *diag)
+{
+	const struct record record = {
+		.type = RECORD_REFUSED,
+		.container = id,
+		.code = code,
+		.field = diag->field[0] ? diag->field : NULL,
+		.message = diag->text,
+	};
+
+	recorder_publish(r->deps.recorder, &record);
+}
+
 /* Forget a container that netd holds nothing of (any more). */
 static void discard(struct registrar *r, struct container *c)
 {
@@ -44,6 +60,8 @@ static void discard(struct registrar *r, struct container *c)
 static void abandon(struct registrar *r, struct container *c, int status, const char *code,
 		    const struct diag *diag)
 {
+	if (c->phase == CONTAINER_ATTACHING)
+		record_refusal(r, c->id, code, diag);
 	int error = state_drop(r->deps.state, c->id);
 
 	if (error < 0)
@@ -58,6 +76,8 @@ static void take_down(struct registrar *r, struct container *c, const char *why)
 	struct diag diag = {0};
 
 	log_info(c->id, "unregistered: %s", why);
+	recorder_departed(r->deps.recorder, c);
+	recorder_container(r->deps.recorder, RECORD_UNREGISTERED, c, why);
 	diag_set(&diag, NULL, "it was unregistered meanwhile: %s", why);
 	waits_finish(&r->waits, c, 409, "unregistered", &diag);
 	int error = state_drop(r->deps.state, c->id);
@@ -130,6 +150,8 @@ static void on_stood(struct container *c, void *data)
 	log_info(c->id, "%s: %s intercepted in netns %s (inode %llu)",
 		 c->restored ? "taken up again" : "registered", c->registration->role.role_arn,
 		 c->registration->netns, (unsigned long long)c->netns_ino);
+	recorder_container(r->deps.recorder, RECORD_REGISTERED, c,
+			   c->restored ? "taken up again" : NULL);
 	c->restored = true;
 	waits_check(&r->waits, c);
 }
@@ -173,6 +195,8 @@ static void on_gone(struct container *c, void *data)
 	struct diag diag = {0};
 
 	log_info(c->id, "unregistered: its netns is gone");
+	recorder_departed(r->deps.recorder, c);
+	recorder_container(r->deps.recorder, RECORD_UNREGISTERED, c, "its netns is gone");
 	diag_set(&diag, "netns", "its netns is gone");
 	abandon(r, c, 409, "unregistered", &diag);
 }
@@ -233,155 +257,116 @@ bool registrar_netd_ready(const struct registrar *r)
 	return interception_ready(r->interception);
 }
 
-static int decide(const struct registrar *r, const struct registration *registration,
-		  struct diag *diag)
+/* The successor of a container's session takes over if it can. */
+static void succeed(struct registrar *r, struct container *c)
 {
-	const struct policy_rule *rule;
-	struct policy_question question = {
-		.role_arn = registration->role.role_arn,
-		.image_ref = registration->image_ref,
-		.image_digest = registration->image_digest,
-		.duration_s = registration->role.duration_s,
-		.labels = registration->labels,
-		.n_labels = registration->n_labels,
-	};
+	struct session *old = container_succeed(c, clock_now_ms());
 
-	return policy_decide(r->policy, &question, &rule, diag);
+	if (!old)
+		return;
+	log_info(c->id, "its session is the one that the policy wants now: %s",
+		 session_state_name(session_state(c->session, clock_now_ms())));
+	waits_move(&r->waits, c, old);
+	session_pool_release(r->deps.pool, old);
+	waits_check(&r->waits, c);
+}
+
+/* Judge a registered container by the policy in force. */
+static void judge_again(struct registrar *r, struct container *c)
+{
+	struct admission admitted = {0};
+	struct diag diag = {0};
+	const char *code;
+
+	if (admission_admit(r->deps.config, r->policy, NULL, c->id, c->registration->canonical,
+			    strlen(c->registration->canonical), &admitted, &code, &diag)) {
+		log_warning(c->id, "the policy forbids it now: %s", diag.text);
+		take_down(r, c, "the policy forbids it now");
+		return;
+	}
+	if (container_rescope(c, r->deps.pool, admitted.registration, admitted.metadata,
+			      clock_now_ms()) < 0) {
+		admission_deinit(&admitted);
+		log_error(c->id, "out of memory: taken down, as the policy cannot be applied");
+		take_down(r, c, "out of memory");
+		return;
+	}
+	succeed(r, c);
 }
 
 void registrar_set_policy(struct registrar *r, struct policy *policy)
 {
 	struct container *c, *next;
-	struct diag diag = {0};
 
 	policy_free(r->policy);
 	r->policy = policy;
 	for (c = TAILQ_FIRST(&r->deps.registry->containers); c; c = next) {
 		next = TAILQ_NEXT(c, link);
-		if (decide(r, c->registration, &diag) < 0) {
-			log_warning(c->id, "the policy forbids it now: %s", diag.text);
-			take_down(r, c, "the policy forbids it now");
-		}
+		judge_again(r, c);
 	}
 	if (policy && r->restore_waits)
 		registrar_restore(r);
+	if (r->issuer)
+		issuer_kick(r->issuer);
 }
 
-static struct registration_defaults defaults_of(const struct config *config)
+const struct policy *registrar_policy(const struct registrar *r)
 {
-	return (struct registration_defaults){
-		.tokens_required = config->imds.tokens_required,
-		.hop_limit = config->imds.hop_limit,
-		.duration_s = config->aws.session_duration_s,
-	};
-}
-
-/* What a body says, once it has been admitted. */
-struct admitted {
-	struct registration *registration;
-	struct container_metadata *metadata;
-};
-
-static void admitted_free(struct admitted *a)
-{
-	registration_free(a->registration);
-	container_metadata_free(a->metadata);
-	*a = (struct admitted){0};
-}
-
-static struct registration_defaults defaults_as_of(const struct registration *registration)
-{
-	return (struct registration_defaults){
-		.tokens_required = registration->tokens_required,
-		.hop_limit = registration->hop_limit,
-		.duration_s = registration->role.duration_s,
-	};
-}
-
-/* Parse and judge a body. 0, or an HTTP status with the diag filled. */
-static int admit(struct registrar *r, const char *id, const char *body, size_t len,
-		 struct admitted *ret, const char **ret_code, struct diag *diag)
-{
-	/* What a body leaves out is, for an id that exists, what it was left out for before: the
-	 * configuration may have changed since, the registration has not. */
-	const struct container *known = container_find(r->deps.registry, id);
-	struct registration_defaults defaults =
-		known ? defaults_as_of(known->registration) : defaults_of(r->deps.config);
-	struct registration *registration = NULL;
-	struct container_metadata *metadata = NULL;
-
-	*ret_code = "invalid";
-	int error = registration_parse(id, body, len, &defaults, &registration, diag);
-	if (error == 0) {
-		error = container_metadata_new(registration, &metadata, diag);
-		if (error < 0)
-			registration_free(registration);
-	}
-	if (error == -ENOMEM)
-		return 500;
-	if (error < 0)
-		return 422;
-	struct admitted admitted = {registration, metadata};
-	if (registration->intercept == INTERCEPT_BRIDGE) {
-		diag_set(diag, "intercept", "bridge is not available in this version");
-		admitted_free(&admitted);
-		return 422;
-	}
-	if (decide(r, registration, diag) < 0) {
-		log_warning(id, "refused by policy: %s", diag->text);
-		admitted_free(&admitted);
-		*ret_code = "policy_denied";
-		return 403;
-	}
-	*ret = admitted;
-	return 0;
+	return r->policy;
 }
 
 /* The id is taken: by the same registration, or by another. */
 static struct registrar_wait *register_again(struct registrar *r, struct container *c,
-					     struct admitted *again, registrar_cb *cb, void *data)
+					     struct admission *again, registrar_cb *cb, void *data)
 {
 	const char *different = registration_difference(c->registration, again->registration);
 	int64_t wait_s = again->registration->wait_s;
 	struct diag diag = {0};
 
-	admitted_free(again);
+	admission_deinit(again);
 	if (different) {
 		diag_set(&diag, different, "%s is registered with another %s; unregister it first",
 			 c->id, different);
+		record_refusal(r, c->id, "conflict", &diag);
 		report(cb, data, 409, "conflict", &diag);
 		return NULL;
 	}
-	return waits_add(&r->waits, c, false, wait_s, cb, data);
+	struct registrar_wait *wait = waits_add(&r->waits, c, false, wait_s, cb, data);
+	issuer_kick(r->issuer);
+	return wait;
 }
 
 struct registrar_wait *registrar_register(struct registrar *r, const char *id, const char *body,
 					  size_t len, registrar_cb *cb, void *data)
 {
-	struct admitted admitted = {0};
-	struct container *c;
+	struct admission admitted = {0};
+	struct container *c = container_find(r->deps.registry, id);
 	struct diag diag = {0};
 	const char *code;
 
-	int status = admit(r, id, body, len, &admitted, &code, &diag);
+	int status = admission_admit(r->deps.config, r->policy, c ? c->registration : NULL, id,
+				     body, len, &admitted, &code, &diag);
 	if (status) {
+		if (status == 403)
+			log_warning(id, "refused by policy: %s", diag.text);
+		record_refusal(r, id, code, &diag);
 		report(cb, data, status, code, &diag);
 		return NULL;
 	}
-	c = container_find(r->deps.registry, id);
 	if (c)
 		return register_again(r, c, &admitted, cb, data);
 
 	int error = container_add(r->deps.registry, r->deps.pool, id, admitted.registration,
 				  admitted.metadata, NULL, clock_now_ms(), clock_wall_s(), &c);
 	if (error < 0) {
-		admitted_free(&admitted);
+		admission_deinit(&admitted);
 		diag_set(&diag, NULL, "cannot register: %s", strerror(-error));
 		report(cb, data, 500, "internal", &diag);
 		return NULL;
 	}
 	if (watch_process(r, c, 0, &diag) < 0) {
 		discard(r, c);
+		record_refusal(r, id, "invalid", &diag);
 		report(cb, data, 422, "invalid", &diag);
 		return NULL;
 	}
@@ -422,7 +407,7 @@ int registrar_refresh(struct registrar *r, const char *id)
 
 	if (!c || !c->session)
 		return -ENOENT;
-	session_refresh(c->session, clock_now_ms());
+	session_refresh(c->successor ? c->successor : c->session, clock_now_ms());
 	issuer_kick(r->issuer);
 	return 0;
 }
@@ -434,6 +419,11 @@ void registrar_wait_cancel(struct registrar_wait *wait)
 
 void registrar_session_changed(struct registrar *r, const struct session *s)
 {
+	struct container *c;
+
+	TAILQ_FOREACH (c, &r->deps.registry->containers, link)
+		if (c->successor == s)
+			succeed(r, c);
 	waits_check_session(&r->waits, s);
 }
 
@@ -442,21 +432,25 @@ static void restore_one(const struct container_state *stored,
 			const uint8_t instance[static TOKEN_INSTANCE_SIZE], void *data)
 {
 	struct registrar *r = data;
-	struct admitted admitted = {0};
+	struct admission admitted = {0};
 	struct container *c;
 	struct diag diag = {0};
 	const char *code;
 
-	if (admit(r, stored->id, stored->registration, strlen(stored->registration), &admitted,
-		  &code, &diag)) {
+	int status =
+		admission_admit(r->deps.config, r->policy, NULL, stored->id, stored->registration,
+				strlen(stored->registration), &admitted, &code, &diag);
+	if (status) {
 		log_warning(stored->id, "not taken up again: %s: %s", code, diag.text);
-		(void)state_drop(r->deps.state, stored->id);
+		record_refusal(r, stored->id, code, &diag);
+		if (status == 403) /* anything else may pass, or be another version's business */
+			(void)state_drop(r->deps.state, stored->id);
 		return;
 	}
 	if (container_add(r->deps.registry, r->deps.pool, stored->id, admitted.registration,
 			  admitted.metadata, instance, clock_now_ms(), stored->registered_at_s,
 			  &c) < 0) {
-		admitted_free(&admitted);
+		admission_deinit(&admitted);
 		log_error(stored->id, "not taken up again: out of memory");
 		return;
 	}

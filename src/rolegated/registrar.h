@@ -16,6 +16,7 @@
 #include "core/policy.h"
 #include "net/frontend.h"
 #include "net/issuer.h"
+#include "rolegated/recorder.h"
 #include "rolegated/state.h"
 #include "wire/config.h"
 
@@ -40,6 +41,7 @@ struct registrar_deps {
 	struct session_pool *pool;
 	struct frontend *frontend;
 	const struct state *state;
+	struct recorder *recorder;
 };
 
 int registrar_new(const struct registrar_deps *deps, struct registrar **ret);
@@ -49,8 +51,10 @@ struct registrar *registrar_free(struct registrar *r);
 
 void registrar_set_issuer(struct registrar *r, struct issuer *issuer);
 
-/* registrar_set_policy(r, policy): from now on; takes it over. NULL denies everything. */
+/* registrar_set_policy(r, policy): from now on; takes it over. NULL denies everything. Containers
+ * that it forbids are unregistered; those whose session it shapes otherwise get another. */
 void registrar_set_policy(struct registrar *r, struct policy *policy);
+const struct policy *registrar_policy(const struct registrar *r);
 
 /* registrar_restore(r): take up the stored containers. Once, at start. */
 void registrar_restore(struct registrar *r);

@@ -15,6 +15,7 @@ struct registrar_wait {
 	struct container *container;
 	bool departure, created;
 	int64_t wait_s;
+	unsigned attempts; /* the session's, when the wait began */
 	registrar_cb *cb;
 	void *data;
 	struct event *timer;
@@ -30,7 +31,7 @@ static void wait_free(struct registrar_wait *wait)
 {
 	TAILQ_REMOVE(&wait->waits->list, wait, link);
 	if (!wait->departure && wait->container->session)
-		wait->container->session->waiters--;
+		session_unwait(wait->container->session);
 	event_free(wait->timer);
 	free(wait);
 }
@@ -105,7 +106,9 @@ static bool settle(struct registrar_wait *wait)
 		answer(wait, wait->created ? 201 : 200, NULL, NULL);
 		return true;
 	}
-	if (session_state(s, now_ms) != SESSION_DENIED || s->in_flight)
+	/* A denial of long ago may have been mended since: only one of now ends the wait. */
+	if (session_state(s, now_ms) != SESSION_DENIED || s->in_flight ||
+	    (s->attempts == wait->attempts && s->next_ms <= now_ms))
 		return false;
 	diag_set(&diag, "role_arn", "STS denies %s: %s: %s", s->role_arn, s->last_code,
 		 s->last_message);
@@ -148,8 +151,10 @@ struct registrar_wait *waits_add(struct waits *waits, struct container *c, bool 
 	if (!wait)
 		return NULL;
 	wait->created = created;
-	if (c->session)
-		c->session->waiters++;
+	if (c->session) {
+		wait->attempts = c->session->attempts;
+		session_wait(c->session, clock_now_ms());
+	}
 	return settle(wait) ? NULL : wait;
 }
 
@@ -202,5 +207,18 @@ void waits_check_session(struct waits *waits, const struct session *s)
 		next = TAILQ_NEXT(wait, link);
 		if (wait->container->session == s && !wait->departure)
 			(void)settle(wait);
+	}
+}
+
+void waits_move(struct waits *waits, struct container *c, struct session *old)
+{
+	struct registrar_wait *wait;
+
+	TAILQ_FOREACH (wait, &waits->list, link) {
+		if (wait->container != c || wait->departure)
+			continue;
+		session_unwait(old);
+		wait->attempts = c->session->attempts;
+		session_wait(c->session, clock_now_ms());
 	}
 }

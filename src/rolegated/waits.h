@@ -43,3 +43,7 @@ void waits_orphan(struct waits *waits, struct container *c);
 /* Answer those whose container is ready, or never will be. */
 void waits_check(struct waits *waits, struct container *c);
 void waits_check_session(struct waits *waits, const struct session *s);
+
+/* waits_move(waits, c, old): `c` has another session than `old` now: who waits for it, waits for
+ * that. */
+void waits_move(struct waits *waits, struct container *c, struct session *old);

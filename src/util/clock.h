@@ -10,6 +10,9 @@
 /* Milliseconds of CLOCK_BOOTTIME. */
 int64_t clock_now_ms(void);
 
+/* Microseconds of CLOCK_MONOTONIC: for measuring how long something took. */
+int64_t clock_now_us(void);
+
 /* Seconds since the epoch, by the host's own idea of it. */
 int64_t clock_wall_s(void);
 

@@ -45,3 +45,15 @@ int process_open(pid_t pid, int *ret_pidfd, uint64_t *ret_started)
 	fd = -1;
 	return 0;
 }
+
+int64_t process_loginuid(pid_t pid)
+{
+	_cleanup_secret_ char *text = NULL;
+	char path[64];
+	unsigned uid;
+
+	snprintf(path, sizeof(path), "/proc/%d/loginuid", (int)pid);
+	if (file_read(path, 64, &text, NULL) < 0 || sscanf(text, "%u", &uid) != 1)
+		return -1;
+	return uid == UINT32_MAX ? -1 : (int64_t)uid;
+}

@@ -8,3 +8,7 @@
  * caller's), and when the process started, in clock ticks since boot (proc(5), stat field 22), by
  * which a later holder of the same number is told apart. 0 or -errno: -ESRCH if there is none. */
 int process_open(pid_t pid, int *ret_pidfd, uint64_t *ret_started);
+
+/* process_loginuid(pid): the uid with which a person logged in to become this process in the end
+ * (audit(7)'s); -1: none, or not known. */
+int64_t process_loginuid(pid_t pid);

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <ini.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -322,6 +323,58 @@ int config_load(const char *path, struct config *ret, struct diag *diag)
 	if (r < 0)
 		return diag_fail(-r, diag, NULL, "%s: cannot be read: %s", path, strerror(-r));
 	return config_parse(text, path, ret, diag);
+}
+
+/* A key's value as it may stand in a file. */
+static void print_value(const struct key *key, const struct config *config, struct buf *out)
+{
+	const void *at = (const char *)config + key->offset;
+	const char *text;
+
+	switch (key->type) {
+	case NUMBER:
+		buf_printf(out, "%" PRId64, *(const int64_t *)at);
+		return;
+	case BOOLEAN:
+		buf_puts(out, *(const bool *)at ? "yes" : "no");
+		return;
+	case TOKENS:
+		buf_puts(out, *(const bool *)at ? "required" : "optional");
+		return;
+	case FORMAT:
+		buf_puts(out, *(const bool *)at ? "json" : "text");
+		return;
+	case NOT_READY:
+		buf_puts(out,
+			 *(const enum config_not_ready *)at == NOT_READY_START ? "start" : "fail");
+		return;
+	case BASE:
+		if (config->aws.base_credentials == BASE_FILE)
+			buf_printf(out, "file:%s#%s", config->aws.base_file,
+				   config->aws.base_profile);
+		else
+			buf_puts(out, config->aws.base_credentials == BASE_IMDS ? "imds"
+										: "environment");
+		return;
+	default:
+		text = *(char *const *)at;
+		buf_puts(out, text ? text : "(none)");
+	}
+}
+
+void config_diff(const struct config *old, const struct config *new, config_diff_cb *cb, void *data)
+{
+	for (size_t i = 0; i < N_KEYS; i++) {
+		_cleanup_buf_ struct buf before = {0}, after = {0}, change = {0};
+		print_value(&keys[i], old, &before);
+		print_value(&keys[i], new, &after);
+		if (!buf_ok(&before) || !buf_ok(&after) || strcmp(before.data, after.data) == 0)
+			continue;
+		buf_printf(&change, "[%s] %s: %s -> %s", keys[i].section, keys[i].name, before.data,
+			   after.data);
+		if (buf_ok(&change))
+			cb(change.data, data);
+	}
 }
 
 void config_deinit(struct config *config)

@@ -79,4 +79,9 @@ int config_parse(const char *text, const char *name, struct config *ret, struct 
 /* config_load(path, ret, diag): read and parse a file. */
 int config_load(const char *path, struct config *ret, struct diag *diag);
 
+/* config_diff(old, new, cb, data): call cb for each key that differs ("[aws] region: a -> b"). */
+typedef void config_diff_cb(const char *change, void *data);
+void config_diff(const struct config *old, const struct config *new, config_diff_cb *cb,
+		 void *data);
+
 void config_deinit(struct config *config);

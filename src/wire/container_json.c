@@ -67,6 +67,32 @@ void container_environment_print(const struct container_environment *e, struct b
 	json_decref(json);
 }
 
+static json_t *strings(char *const *list, size_t n)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(array, json_string(list[i]));
+	return array;
+}
+
+/* The session as STS is asked for it; without the external id, which is half a secret. */
+static json_t *session_of(const struct sts_assume_role *role)
+{
+	json_t *session = json_object(), *tags = json_object();
+
+	for (size_t i = 0; i < role->n_tags; i++)
+		json_object_set_new(tags, role->tags[i].key, json_string(role->tags[i].value));
+	json_object_set_new(session, "session_name", json_string(role->session_name));
+	json_object_set_new(session, "duration_s", json_integer((json_int_t)role->duration_s));
+	json_object_set_new(session, "session_tags", tags);
+	json_object_set_new(session, "source_identity", string_or_null(role->source_identity));
+	json_object_set_new(session, "session_policy", string_or_null(role->session_policy));
+	json_object_set_new(session, "policy_arns",
+			    strings(role->policy_arns, role->n_policy_arns));
+	return session;
+}
+
 void container_json_print(const struct container_view *view, bool full, struct buf *out)
 {
 	json_t *registration = json_loads(view->canonical, 0, NULL);
@@ -77,6 +103,8 @@ void container_json_print(const struct container_view *view, bool full, struct b
 		json_t *value = json_object_get(registration, registration_keys[i]);
 		json_object_set(entry, registration_keys[i], value ? value : json_null());
 	}
+	if (view->role) /* the policy may name it otherwise than the registration */
+		json_object_set_new(entry, "session_name", json_string(view->role->session_name));
 	json_object_set_new(entry, "state", json_string(view->state));
 	json_object_set_new(entry, "access_key_id", string_or_null(view->access_key_id));
 	json_object_set_new(entry, "expiration", time_or_null(view->expiration_s));
@@ -87,6 +115,12 @@ void container_json_print(const struct container_view *view, bool full, struct b
 	if (full) {
 		json_object_set_new(entry, "netns_inode",
 				    json_integer((json_int_t)view->netns_ino));
+		json_object_set_new(entry, "state_detail", string_or_null(view->detail));
+		json_object_set_new(entry, "policy_rule", string_or_null(view->policy_rule));
+		json_object_set_new(entry, "last_attempt", time_or_null(view->last_attempt_s));
+		json_object_set_new(entry, "sts_request_id", string_or_null(view->request_id));
+		if (view->role)
+			json_object_set_new(entry, "effective_session", session_of(view->role));
 		json_object_update_missing(entry, registration);
 	}
 	if (view->environment)

@@ -6,6 +6,7 @@
 
 #include "util/buf.h"
 #include "util/diag.h"
+#include "wire/sts_message.h"
 
 /* What a workload finds its credentials by if it is not to ask the instance metadata: two sets of
  * environment variables, of which it gets one. */
@@ -29,6 +30,12 @@ struct container_view {
 	uint64_t requests;
 	uint64_t netns_ino;
 	const struct container_environment *environment; /* NULL: not told */
+	const char *detail;	 /* the state, with "renewing" and "stale" told apart */
+	const char *policy_rule; /* the rule that allowed it; NULL: unknown */
+	const char *request_id;	 /* STS's, of the last attempt; NULL: none */
+	int64_t last_attempt_s;
+	const struct sts_assume_role *role; /* the session as STS is asked for it: what was
+					     * registered and what the policy adds */
 };
 
 /* container_json_print(view, full, out): one object. `full` adds the rest of the registration. */

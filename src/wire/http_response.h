@@ -16,9 +16,10 @@ struct http_response {
 	int64_t token_ttl_s;	/* X-aws-ec2-metadata-token-ttl-seconds; -1: none */
 	int64_t modified_s;	/* Last-Modified; 0: none */
 	unsigned retry_after_s; /* 0: none */
-	bool head;		/* headers only: the answer to HEAD */
-	bool close;		/* say Connection: close */
-	bool keep_alive; /* say Connection: keep-alive (an HTTP/1.0 client that asked for it) */
+	bool credentials; /* the body holds a container's credentials: for metrics and audit */
+	bool head;	  /* headers only: the answer to HEAD */
+	bool close;	  /* say Connection: close */
+	bool keep_alive;  /* say Connection: keep-alive (an HTTP/1.0 client that asked for it) */
 };
 
 /* Every response starts from this. */

@@ -7,6 +7,8 @@
 
 #include "util/buf.h"
 #include "util/file.h"
+#include "wire/sts_message.h"
+#include "wire/template.h"
 
 /* Nobody writes such policies by hand; past these bounds a generator has run away. */
 #define RULES_MAX 10000
@@ -154,33 +156,35 @@ static int parse_list(const struct place *at, json_t *rule, const char *key, che
 	return 0;
 }
 
-static int parse_labels(const struct place *at, json_t *rule, struct policy_rule *ret)
+/* An object of names and patterns (or whatever `check` wants of the values). */
+static int parse_pairs(const struct place *at, json_t *rule, const char *name, check_fn check,
+		       struct policy_label **ret, size_t *ret_n)
 {
-	json_t *labels = json_object_get(rule, "labels");
+	json_t *pairs = json_object_get(rule, name);
 	const char *key;
 	json_t *value;
 
-	if (!labels)
+	if (!pairs)
 		return 0;
-	if (!json_is_object(labels))
-		return fail(at, "labels", "must be an object of label: pattern");
-	if (json_object_size(labels) > LIST_MAX)
-		return fail(at, "labels", "has more than 1000 entries");
-	ret->labels = calloc(json_object_size(labels) + 1, sizeof(*ret->labels));
-	if (!ret->labels)
+	if (!json_is_object(pairs))
+		return fail(at, name, "must be an object of names and strings");
+	if (json_object_size(pairs) > LIST_MAX)
+		return fail(at, name, "has more than 1000 entries");
+	*ret = calloc(json_object_size(pairs) + 1, sizeof(**ret));
+	if (!*ret)
 		return no_memory(at);
-	json_object_foreach (labels, key, value) {
+	json_object_foreach (pairs, key, value) {
 		if (key[0] == '\0' || has_control_byte(key))
-			return fail(at, "labels", "has an empty label, or one with control bytes");
+			return fail(at, name, "has an empty name, or one with control bytes");
 		if (!json_is_string(value))
-			return fail_value(at, "labels", key, "must have a string for its pattern");
-		int r = check_pattern(at, "labels", json_string_value(value));
+			return fail_value(at, name, key, "must have a string for its value");
+		int r = check(at, name, json_string_value(value));
 		if (r < 0)
 			return r;
-		struct policy_label *label = &ret->labels[ret->n_labels++];
-		label->key = strdup(key);
-		label->value = strdup(json_string_value(value));
-		if (!label->key || !label->value)
+		struct policy_label *pair = &(*ret)[(*ret_n)++];
+		pair->key = strdup(key);
+		pair->value = strdup(json_string_value(value));
+		if (!pair->key || !pair->value)
 			return no_memory(at);
 	}
 	return 0;
@@ -201,6 +205,121 @@ static int parse_limits(const struct place *at, json_t *rule, struct policy_rule
 		return fail(at, "max_duration_s", "must be a whole number from 900 to 43200");
 	ret->max_duration_s = json_integer_value(duration);
 	return 0;
+}
+
+static int check_template(const struct place *at, const char *key, const char *text)
+{
+	_cleanup_buf_ struct buf unused = {0};
+	struct diag diag = {0};
+
+	if (text[0] == '\0')
+		return fail(at, key, "is empty");
+	int r = check_pattern(at, key, text);
+	if (r == 0 && template_expand(text, NULL, &unused, &diag) < 0)
+		r = fail(at, key, diag.text);
+	return r;
+}
+
+/* A key with one string. */
+static int parse_text(const struct place *at, json_t *rule, const char *key, check_fn check,
+		      char **ret)
+{
+	json_t *value = json_object_get(rule, key);
+
+	if (!value)
+		return 0;
+	if (!json_is_string(value))
+		return fail(at, key, "must be a string");
+	int r = check(at, key, json_string_value(value));
+	if (r < 0)
+		return r;
+	*ret = strdup(json_string_value(value));
+	return *ret ? 0 : no_memory(at);
+}
+
+/* The session policy: an object, as IAM's documents are; or its text. */
+static int parse_session_policy(const struct place *at, json_t *rule, struct policy_rule *ret)
+{
+	json_t *value = json_object_get(rule, "session_policy");
+
+	if (!value)
+		return 0;
+	if (json_is_object(value))
+		ret->session_policy = json_dumps(value, JSON_COMPACT);
+	else if (json_is_string(value))
+		ret->session_policy = strdup(json_string_value(value));
+	else
+		return fail(at, "session_policy", "must be a policy document");
+	return ret->session_policy ? 0 : no_memory(at);
+}
+
+static int accept_any(const struct place *at, const char *key, const char *text)
+{
+	(void)at, (void)key, (void)text;
+	return 0;
+}
+
+/* AWS's limits on what the rule adds, as far as they can be judged before there is a container. */
+static int check_scope(const struct place *at, const struct policy_rule *rule)
+{
+	static char any_role[] = "arn:aws:iam::123456789012:role/any", any_name[] = "any",
+		    empty[] = "";
+	struct sts_tag tags[STS_TAGS_MAX];
+	struct sts_assume_role role = {
+		.role_arn = any_role,
+		.session_name = any_name,
+		.duration_s = DURATION_MIN_S,
+		.session_policy = rule->session_policy,
+		.policy_arns = rule->policy_arns,
+		.n_policy_arns = rule->n_policy_arns,
+		.tags = tags,
+		.n_tags = rule->n_add_tags,
+	};
+	struct diag diag = {0};
+
+	if (rule->n_add_tags > STS_TAGS_MAX)
+		return fail(at, "add_session_tags", "has more than 50 tags");
+	for (size_t i = 0; i < rule->n_add_tags; i++) {
+		bool later = template_is(rule->add_tags[i].value);
+		tags[i] = (struct sts_tag){.key = rule->add_tags[i].key,
+					   .value = later ? empty : rule->add_tags[i].value};
+	}
+	if (sts_assume_role_check(&role, &diag) < 0)
+		return fail(at,
+			    strcmp(diag.field, "session_tags") == 0 ? "add_session_tags"
+								    : diag.field,
+			    diag.text);
+	return 0;
+}
+
+/* What a rule requires of, and adds to, the session itself. */
+static int parse_scope(const struct place *at, json_t *rule, struct policy_rule *ret)
+{
+	json_t *required = json_object_get(rule, "require_session_policy");
+
+	int r = parse_pairs(at, rule, "require_session_tags", check_pattern, &ret->require_tags,
+			    &ret->n_require_tags);
+	if (r == 0)
+		r = parse_text(at, rule, "require_source_identity", check_pattern,
+			       &ret->require_source_identity);
+	if (r == 0 && required && !json_is_boolean(required))
+		r = fail(at, "require_session_policy", "must be true or false");
+	ret->require_session_policy = json_is_true(required);
+	if (r == 0)
+		r = parse_pairs(at, rule, "add_session_tags", check_template, &ret->add_tags,
+				&ret->n_add_tags);
+	if (r == 0)
+		r = parse_text(at, rule, "session_name", check_template, &ret->session_name);
+	if (r == 0)
+		r = parse_text(at, rule, "source_identity", check_template, &ret->source_identity);
+	if (r == 0)
+		r = parse_session_policy(at, rule, ret);
+	if (r == 0)
+		r = parse_list(at, rule, "policy_arns", accept_any, &ret->policy_arns,
+			       &ret->n_policy_arns);
+	if (r == 0)
+		r = check_scope(at, ret);
+	return r;
 }
 
 /* The name comes first: every later message carries it. */
@@ -225,8 +344,21 @@ static int parse_name(const struct place *at, json_t *rule, const struct policy 
 static int parse_rule(const struct place *file, json_t *rule, size_t index, struct policy *policy,
 		      struct policy_rule *ret)
 {
-	static const char *const keys[] = {"name",   "roles",	       "images", "require_digest",
-					   "labels", "max_duration_s", NULL};
+	static const char *const keys[] = {"name",
+					   "roles",
+					   "images",
+					   "require_digest",
+					   "labels",
+					   "max_duration_s",
+					   "require_session_tags",
+					   "require_source_identity",
+					   "require_session_policy",
+					   "add_session_tags",
+					   "session_name",
+					   "source_identity",
+					   "session_policy",
+					   "policy_arns",
+					   NULL};
 	char label[NAME_MAX_LEN + 3];
 	struct place at = *file;
 	int r;
@@ -251,10 +383,17 @@ static int parse_rule(const struct place *file, json_t *rule, size_t index, stru
 	r = parse_list(&at, rule, "images", check_image, &ret->images, &ret->n_images);
 	if (r < 0)
 		return r;
-	r = parse_labels(&at, rule, ret);
+	r = parse_pairs(&at, rule, "labels", check_pattern, &ret->labels, &ret->n_labels);
 	if (r < 0)
 		return r;
-	return parse_limits(&at, rule, ret);
+	r = parse_limits(&at, rule, ret);
+	if (r < 0)
+		return r;
+	r = parse_scope(&at, rule, ret);
+	if (r < 0)
+		return r;
+	ret->text = json_dumps(rule, JSON_COMPACT | JSON_SORT_KEYS);
+	return ret->text ? 0 : no_memory(&at);
 }
 
 static int parse_document(const struct place *at, json_t *root, struct policy *policy)
@@ -335,21 +474,37 @@ static void free_strings(char **list, size_t n)
 	free(list);
 }
 
+static void free_pairs(struct policy_label *pairs, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(pairs[i].key);
+		free(pairs[i].value);
+	}
+	free(pairs);
+}
+
+static void free_rule(struct policy_rule *rule)
+{
+	free(rule->name);
+	free_strings(rule->roles, rule->n_roles);
+	free_strings(rule->images, rule->n_images);
+	free_pairs(rule->labels, rule->n_labels);
+	free_pairs(rule->require_tags, rule->n_require_tags);
+	free(rule->require_source_identity);
+	free_pairs(rule->add_tags, rule->n_add_tags);
+	free(rule->session_name);
+	free(rule->source_identity);
+	free(rule->session_policy);
+	free_strings(rule->policy_arns, rule->n_policy_arns);
+	free(rule->text);
+}
+
 struct policy *policy_free(struct policy *policy)
 {
 	if (!policy)
 		return NULL;
-	for (size_t i = 0; i < policy->n_rules; i++) {
-		struct policy_rule *rule = &policy->rules[i];
-		free(rule->name);
-		free_strings(rule->roles, rule->n_roles);
-		free_strings(rule->images, rule->n_images);
-		for (size_t k = 0; k < rule->n_labels; k++) {
-			free(rule->labels[k].key);
-			free(rule->labels[k].value);
-		}
-		free(rule->labels);
-	}
+	for (size_t i = 0; i < policy->n_rules; i++)
+		free_rule(&policy->rules[i]);
 	free(policy->rules);
 	free(policy);
 	return NULL;

@@ -24,6 +24,22 @@ struct policy_rule {
 	size_t n_labels;
 	bool require_digest;
 	int64_t max_duration_s; /* 0: no bound */
+
+	/* What the registration must bring. */
+	struct policy_label *require_tags; /* session tags, each with a glob for its value */
+	size_t n_require_tags;
+	char *require_source_identity; /* glob; NULL: none needed */
+	bool require_session_policy;   /* inline or managed */
+	/* What it gets. NULL or 0: what it asked for. Values and names may be templates. */
+	struct policy_label *add_tags;
+	size_t n_add_tags;
+	char *session_name;
+	char *source_identity;
+	char *session_policy; /* JSON text */
+	char **policy_arns;
+	size_t n_policy_arns;
+
+	char *text; /* the rule as canonical JSON: equal rules have equal texts */
 };
 
 struct policy {
@@ -37,3 +53,9 @@ struct policy {
 int policy_parse(const char *text, const char *name, struct policy **ret, struct diag *diag);
 int policy_load(const char *path, struct policy **ret, struct diag *diag);
 struct policy *policy_free(struct policy *policy);
+
+/* policy_diff(old, new, cb, data): call cb for each rule that was added, removed or changed ("rule
+ * \"web\" changed"). Either may be NULL: no rules. */
+typedef void policy_diff_cb(const char *change, void *data);
+void policy_diff(const struct policy *old, const struct policy *new, policy_diff_cb *cb,
+		 void *data);

@@ -5,12 +5,14 @@
 
 #include <jansson.h>
 
-#include "util/cleanup.h"
+#include "util/buf.h"
+#include "wire/template.h"
 
 #define LABEL_KEY_MAX 128
 #define LABEL_VALUE_MAX 256
 #define ALLOW_PATH_MAX 256
 #define IMAGE_REF_MAX 512
+#define SESSION_NAME_TEXT_MAX 256 /* a template; without places STS's 64 */
 
 /* One parse: the struct being filled, the canonical JSON beside it, the diag for errors. */
 struct parse {
@@ -94,7 +96,7 @@ static int parse_role_arn(struct parse *p, const char *field, json_t *value)
 
 static int parse_session_name(struct parse *p, const char *field, json_t *value)
 {
-	return take_string(p, field, value, 64, &p->r->role.session_name);
+	return take_string(p, field, value, SESSION_NAME_TEXT_MAX, &p->r->role.session_name);
 }
 
 static int parse_external_id(struct parse *p, const char *field, json_t *value)
@@ -347,6 +349,30 @@ static int parse_fields(struct parse *p, json_t *body)
 	return 0;
 }
 
+/* The session's name: by default from the id; a template gets its places filled in. Only what was
+ * made here is cut and cleaned: a name that was given outright is as STS wants it, or an error. */
+static int name_session(struct parse *p)
+{
+	struct registration *r = p->r;
+	const struct template_values values = {
+		.id = p->id, .labels = r->labels, .n_labels = r->n_labels};
+	const char *given = r->role.session_name;
+	_cleanup_buf_ struct buf text = {0};
+	char name[STS_SESSION_NAME_SIZE];
+
+	if (given && !template_is(given))
+		return 0;
+	struct diag why = {0};
+	if (template_expand(given ? given : "rolegate-{id}", &values, &text, &why) < 0)
+		return diag_fail(EINVAL, p->diag, "session_name", "%s", why.text);
+	if (!buf_ok(&text))
+		return no_memory(p);
+	sts_session_name(text.data, name);
+	free(r->role.session_name);
+	r->role.session_name = strdup(name);
+	return r->role.session_name ? 0 : no_memory(p);
+}
+
 /* What is left out gets its default; what cannot be is an error. */
 static int fill_in(struct parse *p)
 {
@@ -360,15 +386,9 @@ static int fill_in(struct parse *p)
 		r->netns = NULL;
 		return no_memory(p);
 	}
-	if (!r->role.session_name) {
-		char wanted[CONTAINER_ID_SIZE + sizeof("rolegate-")];
-		char name[STS_SESSION_NAME_SIZE];
-		snprintf(wanted, sizeof(wanted), "rolegate-%s", p->id);
-		sts_session_name(wanted, name);
-		r->role.session_name = strdup(name);
-		if (!r->role.session_name)
-			return no_memory(p);
-	}
+	int error = name_session(p);
+	if (error < 0)
+		return error;
 	return sts_assume_role_check(&r->role, p->diag);
 }
 
@@ -453,6 +473,7 @@ struct registration *registration_free(struct registration *r)
 	for (size_t i = 0; i < r->n_allow; i++)
 		free(r->allow[i]);
 	free(r->allow);
+	free(r->policy_rule);
 	free(r->canonical);
 	free(r);
 	return NULL;

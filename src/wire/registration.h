@@ -23,7 +23,8 @@
 enum registration_intercept { INTERCEPT_NETNS, INTERCEPT_BRIDGE };
 
 struct registration {
-	struct sts_assume_role role; /* session_name is never NULL: made from the id if not given */
+	struct sts_assume_role role; /* session_name is never NULL: made from the id if not given,
+				      * its places ({id}, {label.KEY}) filled in */
 	char *netns;		     /* absolute path; made from pid if not given */
 	pid_t pid;		     /* 0: not given */
 	enum registration_intercept intercept;
@@ -38,9 +39,10 @@ struct registration {
 	char **allow; /* the host's metadata paths opened for this container */
 	size_t n_allow;
 	int64_t wait_s;
-	char *canonical; /* the body with every default filled in and without wait_s, keys sorted:
-			  * equal registrations have equal canonicals. It is also what the state
-			  * file keeps and what GET shows. */
+	char *policy_rule; /* the rule that allowed it and shaped `role`; NULL until one has */
+	char *canonical;   /* the body with every default filled in and without wait_s, keys sorted:
+			    * equal registrations have equal canonicals. It is also what the state
+			    * file keeps and what GET shows. */
 };
 
 /* What a body may leave out. */

@@ -60,7 +60,7 @@ static void open_bed(struct bed *bed)
 	assert(credentials_set_keys(result.credentials, "ASIAOWN", SECRET, "token") == 0);
 	result.credentials->expires_ms = INT64_MAX;
 	result.credentials->expiration_s = 1800000000;
-	session_finished(bed->c->session, &result, NOW_MS, 0, 0);
+	session_finished(bed->c->session, &result, false, NOW_MS, 0, 0);
 	credentials_unref(result.credentials);
 }
 

@@ -1,6 +1,9 @@
 """Where credentials come from, and that a failing STS never takes valid ones away."""
 
 import os
+import pathlib
+import shutil
+import tempfile
 import time
 
 import pytest
@@ -128,8 +131,10 @@ def test_shapes_of_answers(style):
         assert len(document["Token"]) >= 10240 and c.role() == "x"
 
 
-def test_base_credentials_from_a_file(tmp_path):
-    file = tmp_path / "credentials"
+def test_base_credentials_from_a_file():
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="rolegate-credentials-"))
+    directory.chmod(0o755)  # rolegated has become another user
+    file = directory / "credentials"
     file.write_text("[default]\naws_access_key_id = AKIAWRONG\naws_secret_access_key = x\n"
                     "[proxy]\naws_access_key_id = AKIATEST\naws_secret_access_key = static/secret\n")
     with Host(config={"aws": {"base_credentials": f"file:{file}#proxy"}},
@@ -137,6 +142,7 @@ def test_base_credentials_from_a_file(tmp_path):
         host.container("c")
         host.register("c")
         assert [r for r in host.fake.requests("imds") if "/iam" in r["path"]] == []
+    shutil.rmtree(directory)
 
 
 def test_base_credentials_from_the_environment():

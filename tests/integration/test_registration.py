@@ -1,8 +1,10 @@
 """The control API: every refusal names its field and changes nothing."""
 
+import json
 import os
 import socket
 import subprocess
+import time
 
 import pytest
 from host import ROLE, Host, UnixConnection
@@ -61,7 +63,7 @@ def test_a_bad_field_is_named(shared, field, change):
     status, answer = shared.api("PUT", "/v1/containers/c", body)
     assert status == 422 and answer["error"]["code"] == "invalid", answer
     assert answer["error"]["field"] == field and answer["error"]["message"]
-    assert shared.api("GET", "/v1/containers")[1] == {"containers": []}
+    assert shared.api("GET", "/v1/containers")[1]["containers"] == []
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", "null", '"x"', '{"role_arn":"a","role_arn":"b"}', b"\xff\xfe", "{}x"])
@@ -194,3 +196,19 @@ def test_a_bad_configuration_names_file_and_line(tmp_path, line, complaint):
         for extra in (["--check"], []):
             result = subprocess.run([binary(program), "--config", str(file), *extra], capture_output=True, text=True)
             assert result.returncode == 1 and str(file) in result.stderr and complaint in result.stderr, result
+
+
+def test_a_client_that_leaves(host):
+    """The registration goes on without it."""
+    host.fake.set(sts_delay_s=1)
+    c = host.container("c")
+    body = json.dumps({"role_arn": ROLE + "web", "netns": c.netns.path})
+    for _ in range(3):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(host.control_socket)
+            s.sendall(f"PUT /v1/containers/c HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+                      .encode())
+            time.sleep(0.1)
+    host.register("c", expect=200)
+    assert c.role() == "web"
+    assert len(host.fake.requests("sts", action="AssumeRole")) == 1

@@ -36,7 +36,7 @@ static void give_credentials(struct bed *bed)
 	credentials_set_keys(result.credentials, "ASIAOWN", "secret", "token");
 	result.credentials->expires_ms = INT64_MAX;
 	result.credentials->expiration_s = 1800000000;
-	session_finished(bed->c->session, &result, bed->now_ms, 0, 0);
+	session_finished(bed->c->session, &result, false, bed->now_ms, 0, 0);
 	credentials_unref(result.credentials);
 }
 
@@ -252,7 +252,7 @@ static void test_without_credentials(void **state)
 	assert_int_equal(send(&bed, head, DIALECT_ECS), 503);
 	assert_non_null(strstr(bed.body, "\"code\":\"CredentialsUninitialized\""));
 	assert_int_not_equal(bed.last.retry_after_s, 0);
-	session_finished(bed.c->session, &denied, bed.now_ms, 0, 0);
+	session_finished(bed.c->session, &denied, false, bed.now_ms, 0, 0);
 	assert_int_equal(send(&bed, head, DIALECT_ECS), 403);
 	assert_non_null(strstr(bed.body, "AccessDenied"));
 	close_bed(&bed);
