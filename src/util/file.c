@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -95,5 +97,28 @@ int file_write_atomic(int dir_fd, const char *name, const void *data, size_t len
 		r = -errno;
 	if (r < 0)
 		(void)unlinkat(dir_fd, temporary, 0);
+	return r;
+}
+
+int file_replace(const char *path, const void *data, size_t len)
+{
+	char real[PATH_MAX], temporary[PATH_MAX + 16];
+	struct stat st;
+
+	/* Not the symbolic link is to be replaced, but what it leads to. */
+	if (!realpath(path, real) || stat(real, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	snprintf(temporary, sizeof(temporary), "%s.XXXXXX", real);
+	_cleanup_fd_ int fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int r = write_all(fd, data, len);
+	if (r == 0 && (fchown(fd, st.st_uid, st.st_gid) < 0 || fchmod(fd, st.st_mode & 07777) < 0 ||
+		       rename(temporary, real) < 0))
+		r = -errno;
+	if (r < 0)
+		(void)unlink(temporary);
 	return r;
 }

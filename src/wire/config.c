@@ -16,19 +16,20 @@
 #define CONFIG_SIZE_MAX (256 * 1024)
 
 enum type {
-	STRING,	   /* any non-empty text */
-	PATH,	   /* absolute path */
-	URL,	   /* http:// or https:// */
-	LIST,	   /* text that may continue on indented lines */
-	NUMBER,	   /* int64_t within min..max */
-	BOOLEAN,   /* yes/no */
-	TOKENS,	   /* required | optional */
-	BASE,	   /* imds | environment | file:PATH[#PROFILE] */
-	NOT_READY, /* fail | start */
-	LEVEL,	   /* error | warning | info | debug */
-	FORMAT,	   /* text | json */
-	AUDIT,	   /* absolute path | journal */
-	SOCKET,	   /* absolute path that fits a sockaddr_un */
+	STRING,	    /* any non-empty text */
+	PATH,	    /* absolute path */
+	URL,	    /* http:// or https:// */
+	LIST,	    /* text that may continue on indented lines */
+	NUMBER,	    /* int64_t within min..max */
+	BOOLEAN,    /* yes/no */
+	TOKENS,	    /* required | optional */
+	BASE,	    /* imds | environment | file:PATH[#PROFILE] */
+	NOT_READY,  /* fail | start */
+	UNCONFINED, /* refuse | warn */
+	LEVEL,	    /* error | warning | info | debug */
+	FORMAT,	    /* text | json */
+	AUDIT,	    /* absolute path | journal */
+	SOCKET,	    /* absolute path that fits a sockaddr_un */
 };
 
 struct key {
@@ -67,6 +68,7 @@ static const struct key keys[] = {
 	{"netd", "socket", SOCKET, AT(netd.socket), "/run/rolegate/netd.sock", 0, 0},
 	{"runtime", "path", STRING, AT(runtime.path), "runc", 0, 0},
 	{"runtime", "on_not_ready", NOT_READY, AT(runtime.on_not_ready), "fail", 0, 0},
+	{"runtime", "unconfined", UNCONFINED, AT(runtime.refuse_unconfined), "refuse", 0, 0},
 	{"runtime", "account", STRING, AT(runtime.account), NULL, 0, 0},
 	{"runtime", "role_annotations", LIST, AT(runtime.role_annotations), NULL, 0, 0},
 	{"runtime", "role_env", LIST, AT(runtime.role_env), NULL, 0, 0},
@@ -206,6 +208,8 @@ static int set_value(const struct key *key, const char *value, struct config *co
 		return set_choice(key, value, "optional", "required", to, diag);
 	case FORMAT:
 		return set_choice(key, value, "text", "json", to, diag);
+	case UNCONFINED:
+		return set_choice(key, value, "warn", "refuse", to, diag);
 	case NOT_READY:
 		r = set_choice(key, value, "fail", "start", &flag, diag);
 		if (r == 0)

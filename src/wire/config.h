@@ -54,6 +54,7 @@ struct config {
 	struct {
 		char *path;
 		enum config_not_ready on_not_ready;
+		bool refuse_unconfined;
 		char *account;
 		char *role_annotations;
 		char *role_env;

@@ -112,9 +112,8 @@ void container_json_print(const struct container_view *view, bool full, struct b
 	json_object_set_new(entry, "last_error", string_or_null(view->last_error));
 	json_object_set_new(entry, "requests", json_integer((json_int_t)view->requests));
 	json_object_set_new(entry, "registered_at", time_or_null(view->registered_at_s));
+	json_object_set_new(entry, "netns_inode", json_integer((json_int_t)view->netns_ino));
 	if (full) {
-		json_object_set_new(entry, "netns_inode",
-				    json_integer((json_int_t)view->netns_ino));
 		json_object_set_new(entry, "state_detail", string_or_null(view->detail));
 		json_object_set_new(entry, "policy_rule", string_or_null(view->policy_rule));
 		json_object_set_new(entry, "last_attempt", time_or_null(view->last_attempt_s));

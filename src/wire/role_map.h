@@ -19,6 +19,8 @@ struct role_map_entry {
 	char *last_error;
 	int64_t expiration_s; /* seconds since the epoch; 0: no credentials */
 	int64_t requests;     /* -1: unknown */
+	uint64_t netns_inode; /* 0: unknown (it is being registered) */
+	int64_t pid;	      /* 0: none, or unknown */
 };
 
 struct role_map {

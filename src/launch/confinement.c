@@ -1,0 +1,107 @@
+#include "launch/confinement.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* With one of these over the host's own user namespace, root in the container is root. */
+static const char *const privileges[] = {"CAP_SYS_ADMIN", "CAP_SYS_MODULE", "CAP_SYS_RAWIO",
+					 "CAP_DAC_READ_SEARCH", "CAP_BPF"};
+
+static bool leads_to_host(const char *path)
+{
+	static const char *const hosts[] = {"/proc/self/ns/net", "/proc/1/ns/net"};
+	struct stat st, host;
+
+	if (stat(path, &st) < 0)
+		return false; /* the runtime will say so */
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++)
+		if (stat(hosts[i], &host) == 0 && host.st_ino == st.st_ino &&
+		    host.st_dev == st.st_dev)
+			return true;
+	return false;
+}
+
+bool confinement_is_host_netns(const struct oci_config *oci)
+{
+	return oci->netns == OCI_NETNS_HOST ||
+	       (oci->netns == OCI_NETNS_PATH && leads_to_host(oci->netns_path));
+}
+
+static int check_netns(const struct oci_config *oci, const struct config *config, struct diag *diag)
+{
+	if (!confinement_is_host_netns(oci) || config->intercept.protect_host)
+		return 0;
+	return diag_fail(EPERM, diag, NULL,
+			 "it is in the host's network namespace, where the host's instance "
+			 "metadata is");
+}
+
+static int check_privileges(const struct oci_config *oci, struct diag *diag)
+{
+	for (size_t i = 0; i < sizeof(privileges) / sizeof(privileges[0]); i++)
+		if (oci_config_has_capability(oci, privileges[i]))
+			return diag_fail(EPERM, diag, NULL,
+					 "it is privileged (it has %s outside of a user namespace)",
+					 privileges[i]);
+	if (!oci->has_pid_namespace && oci_config_has_capability(oci, "CAP_SYS_PTRACE"))
+		return diag_fail(EPERM, diag, NULL,
+				 "it is privileged (it may trace the host's processes)");
+	return 0;
+}
+
+/* Is `path` the directory `dir`, or in it? */
+static bool is_below(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	while (len > 0 && dir[len - 1] == '/')
+		len--;
+	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
+/* The real path, of something that may not be there (yet): then as it is written. */
+static void resolve(const char *path, char ret[static PATH_MAX])
+{
+	if (!realpath(path, ret))
+		snprintf(ret, PATH_MAX, "%s", path);
+}
+
+static int check_host_paths(const struct oci_config *oci, const char *bundle,
+			    const struct config *config, struct diag *diag)
+{
+	const char *const ours[] = {config->control.socket, config->netd.socket};
+
+	for (size_t i = 0; i < oci->n_host_paths; i++) {
+		char joined[2 * PATH_MAX], seen[PATH_MAX], own[PATH_MAX];
+		const char *path = oci->host_paths[i];
+		snprintf(joined, sizeof(joined), "%s%s%s", path[0] == '/' ? "" : bundle,
+			 path[0] == '/' ? "" : "/", path);
+		resolve(joined, seen);
+		for (size_t k = 0; k < sizeof(ours) / sizeof(ours[0]); k++) {
+			resolve(ours[k], own);
+			if (is_below(own, seen))
+				return diag_fail(EPERM, diag, NULL,
+						 "it has %.200s of the host mounted, where "
+						 "rolegate's own socket is (%.200s)",
+						 path, ours[k]);
+		}
+	}
+	return 0;
+}
+
+int confinement_check(const struct oci_config *oci, const char *bundle, const struct config *config,
+		      struct diag *diag)
+{
+	int r = check_netns(oci, config, diag);
+
+	/* Root of another user namespace is nobody to the host's kernel, and to the control socket.
+	 */
+	if (r == 0 && !oci->has_user_namespace)
+		r = check_privileges(oci, diag);
+	if (r == 0 && !oci->has_user_namespace)
+		r = check_host_paths(oci, bundle, config, diag);
+	return r;
+}
