@@ -65,6 +65,8 @@ int real_runtime_run(const char *path, char *argv[], struct diag *diag)
 {
 	int status;
 
+	/* Ignored, as a caller may leave it to us, there would be nothing to wait for. */
+	(void)signal(SIGCHLD, SIG_DFL);
 	pid_t parent = getpid(), pid = fork();
 	if (pid < 0)
 		return diag_fail(errno, diag, NULL, "cannot fork: %s", strerror(errno));

@@ -41,6 +41,8 @@ def rootfs():
     shutil.copy("/bin/busybox", root / "bin" / "busybox")
     for name in ("sh", "cat", "sleep", "true", "id", "ls", "mount", "ip", "wget"):
         (root / "bin" / name).symlink_to("busybox")
+    for name in ("lib", "lib64", "sbin"):  # of /usr, once that is mounted
+        (root / name).symlink_to(f"usr/{name}")
     subprocess.run(["gcc", "-static", "-O1", "-w", "-o", root / "imds",
                     ROOT / "tests" / "integration" / "imds_client.c"], check=True)
     return root
@@ -150,3 +152,8 @@ class Bundles:
 
 def words(text):
     return dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
+
+
+def open_files(host):
+    """How many descriptors each daemon has: listeners, connections, namespaces."""
+    return [len(os.listdir(f"/proc/{d.process.pid}/fd")) for d in (host.netd, host.daemon)]

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from bundles import PRIVILEGED, RUNC, Bundles, words
+from bundles import PRIVILEGED, RUNC, Bundles, open_files, words
 from host import ROLE, SLOW, Host
 
 ACCOUNT = "123456789012"
@@ -42,10 +42,6 @@ def make(host):
 
 def ids(host):
     return {c["id"] for c in host.api("GET", "/v1/containers")[1]["containers"]}
-
-
-def open_files(host):
-    return [len(os.listdir(f"/proc/{d.process.pid}/fd")) for d in (host.netd, host.daemon)]
 
 
 def issued_role(host, key):

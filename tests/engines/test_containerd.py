@@ -1,0 +1,107 @@
+"""containerd, by ctr, with rolegate-runtime in runc's place."""
+
+import subprocess
+
+import pytest
+
+from bundles import words
+from engines import BOTO3, CONTAINERD, CTR, IMAGE, USR, Docker, Sandbox
+from host import ROLE, SLOW
+
+
+@pytest.fixture(scope="module")
+def sandbox(host):
+    sandbox = Sandbox(host)
+    yield sandbox
+    sandbox.close()
+
+
+class Containerd:
+    def __init__(self, sandbox):
+        self.sandbox = sandbox
+        self.dir = sandbox.dir / "containerd"
+        self.dir.mkdir()
+        self.socket = self.dir / "containerd.sock"
+        config = self.dir / "config.toml"
+        config.write_text(f'version = 2\nroot = "{self.dir}/root"\nstate = "{self.dir}/state"\n'
+                          f'[grpc]\naddress = "{self.socket}"\n[plugins."io.containerd.grpc.v1.cri"]\n'
+                          'disable_tcp_service = true\n')
+        sandbox.daemon("containerd", CONTAINERD, "--config", config)
+        sandbox.host.wait(lambda: self("version").returncode == 0, f"containerd\n{sandbox.log('containerd')}", 30)
+        docker = Docker(sandbox, "for-save", bridge="none", iptables=False)  # Docker can make an image, ctr cannot
+        docker("save", "-o", self.dir / "image.tar", IMAGE, check=True)
+        self("images", "import", self.dir / "image.tar", check=True)
+
+    def __call__(self, *arguments, **kwargs):
+        return self.sandbox.call(CTR, "-a", self.socket, *arguments, **kwargs)
+
+    def arguments(self, *arguments):
+        return ["run", "--runc-binary", self.sandbox.programs / "rolegate-runtime", *arguments]
+
+    def run(self, *arguments, **kwargs):
+        return self(*self.arguments(*arguments), **kwargs)
+
+
+@pytest.fixture(scope="module")
+def containerd(sandbox):
+    return Containerd(sandbox)
+
+
+def test_fifty_of_fifty_with_a_slow_sts(containerd):
+    containerd.sandbox.host.fake.set(sts_delay_s=1)
+    for n in range(50):
+        result = containerd.run("--rm", "--annotation", f"rolegate.io/role=role-{n % 7}", IMAGE, f"c{n}", "/imds")
+        assert result.returncode == 0 and words(result.stdout)["role"] == f"role-{n % 7}", (n, result)
+        assert containerd.sandbox.issued_role(words(result.stdout)["key"]) == f"{ROLE}role-{n % 7}"
+    containerd.sandbox.wait_for_nobody()
+
+
+def test_unmodified_boto3_is_process_1(containerd):
+    result = containerd.run("--rm", "--mount", "type=bind,src=/usr,dst=/usr,options=rbind:ro", "--env",
+                            "AWS_METADATA_SERVICE_NUM_ATTEMPTS=1", "--annotation", "rolegate.io/role=web", IMAGE, "py",
+                            *BOTO3)
+    assert result.returncode == 0, result
+    assert containerd.sandbox.issued_role(words(result.stdout)["key"]) == ROLE + "web"
+
+
+def test_no_role_nothing(containerd):
+    result = containerd.run("--rm", IMAGE, "none", "/imds")
+    assert result.returncode == 1 and result.stdout.startswith("failed token -"), result
+
+
+def test_denied_by_sts(containerd):
+    containerd.sandbox.host.fake.set(sts_error="AccessDenied")
+    result = containerd.run("--rm", "--annotation", "rolegate.io/role=secret", IMAGE, "denied", "/imds")
+    assert result.returncode == 1 and result.stdout == ""
+    assert f"role {ROLE}secret" in result.stderr and "AccessDenied" in result.stderr, result.stderr
+    containerd.sandbox.wait_for_nobody()
+
+
+def test_refused_containers(containerd):
+    for arguments, said in ((["--privileged"], "privileged"), (["--net-host"], "host's network namespace")):
+        result = containerd.run("--rm", *arguments, "--annotation", "rolegate.io/role=web", IMAGE, "bad", "/imds")
+        assert result.returncode == 1 and said in result.stderr and result.stdout == "", result
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGKILL"])
+def test_nothing_is_left(containerd, number):
+    containerd.run("-d", "--annotation", "rolegate.io/role=web", IMAGE, "box", "/imds", "hold", check=True)
+    assert containerd.sandbox.ids() == {"box"}
+    containerd("task", "kill", "-s", number, "box", check=True)
+    containerd.sandbox.wait_for_nobody()
+    containerd.sandbox.host.wait(lambda: "STOPPED" in containerd("task", "ls").stdout, "the task's end")
+    containerd("task", "rm", "box", check=True)
+    containerd("container", "rm", "box", check=True)
+
+
+def test_the_same_id_in_another_containerd_namespace(containerd):
+    containerd.run("-d", "--annotation", "rolegate.io/role=web", IMAGE, "box", "/imds", "hold", check=True)
+    before = containerd.sandbox.host.show("box")
+    containerd("-n", "other", "images", "import", containerd.dir / "image.tar", check=True)
+    result = containerd("-n", "other", *containerd.arguments("--rm", "--annotation", "rolegate.io/role=web", IMAGE, "box",
+                                                             "/imds"))
+    assert result.returncode != 0 and "is registered with another" in result.stderr, result
+    assert containerd.sandbox.host.show("box") == before
+    containerd("task", "rm", "-f", "box", check=True)
+    containerd("container", "rm", "box", check=True)
+    containerd.sandbox.wait_for_nobody()
