@@ -1,10 +1,11 @@
 #include "launch/confinement.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "util/cleanup.h"
 
 /* With one of these over the host's own user namespace, root in the container is root. */
 static const char *const privileges[] = {"CAP_SYS_ADMIN", "CAP_SYS_MODULE", "CAP_SYS_RAWIO",
@@ -62,32 +63,36 @@ static bool is_below(const char *path, const char *dir)
 	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
-/* The real path, of something that may not be there (yet): then as it is written. */
-static void resolve(const char *path, char ret[static PATH_MAX])
+/* The real path; of something that is not there (yet), the path as it is written. NULL: no memory. */
+static char *resolve(const char *directory, const char *path)
 {
-	if (!realpath(path, ret))
-		snprintf(ret, PATH_MAX, "%s", path);
+	char *joined = NULL;
+
+	if (asprintf(&joined, "%s%s%s", path[0] == '/' ? "" : directory, path[0] == '/' ? "" : "/",
+		     path) < 0)
+		return NULL;
+	char *real = realpath(joined, NULL);
+	if (!real)
+		return joined;
+	free(joined);
+	return real;
 }
 
-static int check_host_paths(const struct oci_config *oci, const char *bundle,
-			    const struct config *config, struct diag *diag)
+static int check_host_path(const char *path, const char *bundle, const struct config *config,
+			   struct diag *diag)
 {
 	const char *const ours[] = {config->control.socket, config->netd.socket};
+	_cleanup_free_ char *seen = resolve(bundle, path);
 
-	for (size_t i = 0; i < oci->n_host_paths; i++) {
-		char joined[2 * PATH_MAX], seen[PATH_MAX], own[PATH_MAX];
-		const char *path = oci->host_paths[i];
-		snprintf(joined, sizeof(joined), "%s%s%s", path[0] == '/' ? "" : bundle,
-			 path[0] == '/' ? "" : "/", path);
-		resolve(joined, seen);
-		for (size_t k = 0; k < sizeof(ours) / sizeof(ours[0]); k++) {
-			resolve(ours[k], own);
-			if (is_below(own, seen))
-				return diag_fail(EPERM, diag, NULL,
-						 "it has %.200s of the host mounted, where "
-						 "rolegate's own socket is (%.200s)",
-						 path, ours[k]);
-		}
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+		_cleanup_free_ char *own = resolve("/", ours[i]);
+		if (!seen || !own)
+			return diag_fail(ENOMEM, diag, NULL, "out of memory");
+		if (is_below(own, seen))
+			return diag_fail(EPERM, diag, NULL,
+					 "it has %.200s of the host mounted, where rolegate's own "
+					 "socket is (%.200s)",
+					 path, ours[i]);
 	}
 	return 0;
 }
@@ -101,7 +106,7 @@ int confinement_check(const struct oci_config *oci, const char *bundle, const st
 	 */
 	if (r == 0 && !oci->has_user_namespace)
 		r = check_privileges(oci, diag);
-	if (r == 0 && !oci->has_user_namespace)
-		r = check_host_paths(oci, bundle, config, diag);
+	for (size_t i = 0; r == 0 && !oci->has_user_namespace && i < oci->n_host_paths; i++)
+		r = check_host_path(oci->host_paths[i], bundle, config, diag);
 	return r;
 }

@@ -33,11 +33,13 @@ static int request(const char *method, const char *path, const char *header)
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof(second));
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		goto fail;
-	snprintf(text, sizeof(text), "%s %s HTTP/1.1\r\nHost: 169.254.169.254\r\n%s\r\nConnection: close\r\n\r\n",
+	snprintf(text, sizeof(text),
+		 "%s %s HTTP/1.1\r\nHost: 169.254.169.254\r\n%s\r\nConnection: close\r\n\r\n",
 		 method, path, header);
 	if (write(fd, text, strlen(text)) < 0)
 		goto fail;
-	for (ssize_t n; (n = read(fd, answer + len, sizeof(answer) - 1 - len)) != 0; len += (size_t)n)
+	for (ssize_t n; (n = read(fd, answer + len, sizeof(answer) - 1 - len)) != 0;
+	     len += (size_t)n)
 		if (n < 0)
 			goto fail;
 	close(fd);
@@ -62,7 +64,8 @@ static int run(void)
 {
 	char header[256], path[512];
 
-	int status = request("PUT", "/latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds: 60");
+	int status =
+		request("PUT", "/latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds: 60");
 	if (status != 200)
 		return failed("token", status);
 	snprintf(header, sizeof(header), "X-aws-ec2-metadata-token: %s", answer);
