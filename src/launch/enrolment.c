@@ -66,7 +66,8 @@ static int set_fields(struct attempt *a)
 	int r = rolegate_registration_set(a->registration, "role_arn", identity->role_arn, &error);
 	if (r < 0)
 		return diag_fail(-r, a->diag, NULL, "%s: %s", identity->role_source, error.message);
-	r = rolegate_registration_set(a->registration, "pid", pid, &error);
+	if (a->e->pid > 0)
+		r = rolegate_registration_set(a->registration, "pid", pid, &error);
 	if (r == 0 && a->e->netns)
 		r = rolegate_registration_set(a->registration, "netns", a->e->netns, &error);
 	if (r < 0)
@@ -193,12 +194,16 @@ static int handle_refusal(struct attempt *a)
 {
 	int64_t now = clock_now_ms();
 
-	if (a->error.status == 409 && strcmp(a->error.code, "netns_taken") == 0) {
+	/* Another container's netns; or this one's, registered by other means (CNI, say). */
+	if (a->error.status == 409) {
+		bool taken = strcmp(a->error.code, "netns_taken") == 0;
+		const struct rolegate_error error = a->error;
 		int r = find_holder(a);
-		return r == AGAIN && now >= a->deadline_ms ? refused(a, EEXIST) : r;
+		if (r != AGAIN || now < (taken ? a->deadline_ms : a->began_ms + STALE_MS))
+			return r;
+		a->error = error;
+		return refused(a, EEXIST);
 	}
-	if (a->error.status == 409)
-		return now < a->began_ms + STALE_MS ? AGAIN : refused(a, EEXIST);
 	if (a->error.status == 504)
 		return not_ready(a);
 	return refused(a, a->error.status == 403 ? EACCES : EINVAL);
@@ -278,4 +283,20 @@ int enrolment_unregister(const char *socket, const char *id, struct diag *diag)
 	r = drop(client, id, 0, &error);
 	rolegate_client_free(client);
 	return r < 0 ? diag_fail(-r, diag, NULL, "%s", error.message) : 0;
+}
+
+int enrolment_check(const struct enrolment *e, struct diag *diag)
+{
+	struct attempt a = {.e = e, .diag = diag};
+
+	int r = connect_to(e->socket, &a.client, diag);
+	if (r < 0)
+		return r;
+	r = find_holder(&a);
+	rolegate_client_free(a.client);
+	return r == AGAIN ? diag_fail(ENOENT, diag, NULL,
+				      "role %s: the container has no credentials: it is not "
+				      "registered, or just being registered",
+				      e->identity->role_arn)
+			  : r;
 }

@@ -34,6 +34,10 @@ enum enrolment_outcome {
  */
 int enrolment_register(const struct enrolment *e, enum enrolment_outcome *ret, struct diag *diag);
 
+/* enrolment_check(e, diag): is it registered so, by itself or by who shares its netns, and not
+ * without credentials? 0, -ENOENT, or what keeps it from being known. */
+int enrolment_check(const struct enrolment *e, struct diag *diag);
+
 /* enrolment_unregister(socket, id, diag): after the container's end. One of the same id whose
  * process lives is another's (of another engine, say), and is left alone. 0 when nothing of ours is
  * there (any more); -ENOTCONN when there is no daemon: it will find out when it comes up. */

@@ -32,15 +32,17 @@ def image_tar():
 class Sandbox:
     """The network and mount namespaces that an engine runs in."""
 
-    def __init__(self, host):
+    def __init__(self, host, own_netns_names=True):
+        """With `own_netns_names`, /run/netns is the engine's own: netd cannot see it then."""
         self.host = host
         self.dir = host.dir / "engine"
         self.dir.mkdir()
         self.programs = stage(host.dir / "sbin")
-        private = " && ".join(f"mkdir -p {p} && mount -t tmpfs tmpfs {p}" for p in PRIVATE)
+        private = " && ".join(f"mkdir -p {p} && mount -t tmpfs tmpfs {p}" for p in PRIVATE
+                              if p != "/run/netns" or own_netns_names)
         self.keeper = subprocess.Popen(
-            ["nsenter", f"--net={host.netns.path}", "unshare", "-m", "--propagation", "private",
-             "sh", "-c", f"{private} && ln -s {host.config} /etc/rolegate/ && echo ready && exec sleep infinity"],
+            ["nsenter", f"--net={host.netns.path}", "unshare", "-m", "--propagation",
+             "private" if own_netns_names else "unchanged", "sh", "-c", f"mount --make-private / && {private} && ln -s {host.config} /etc/rolegate/ && echo ready && exec sleep infinity"],
             stdout=subprocess.PIPE, text=True)
         assert self.keeper.stdout.readline() == "ready\n"
         self.daemons = []
@@ -119,14 +121,19 @@ class Docker:
 class Podman:
     """With rolegate's hook in hooks.d, or (`hook=False`) without."""
 
-    def __init__(self, sandbox, hook=True, runtime="/usr/sbin/runc"):
+    def __init__(self, sandbox, hook=True, runtime="/usr/sbin/runc", network=None):
         self.sandbox, self.runtime = sandbox, runtime
         self.dir = sandbox.dir / "podman"
         self.hooks = self.dir / "hooks.d"
         self.hooks.mkdir(parents=True)
+        self.networks = self.dir / "networks"
+        self.networks.mkdir()
         # Podman asks for more than this machine allows.
-        (self.dir / "containers.conf").write_text(
-            '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n')
+        conf = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
+        if network:
+            conf += (f'[network]\nnetwork_backend = "{network}"\nnetwork_config_dir = "{self.networks}"\n'
+                     f'cni_plugin_dirs = ["/usr/lib/cni", "{sandbox.programs}"]\n')
+        (self.dir / "containers.conf").write_text(conf)
         if hook:
             (self.hooks / "rolegate.json").write_text(json.dumps({
                 "version": "1.0.0", "when": {"always": True}, "stages": ["createRuntime", "poststop"],

@@ -17,7 +17,7 @@ import tempfile
 from host import ROOT, SLOW, binary
 
 RUNC = "/usr/sbin/runc"
-PROGRAMS = ("rolegate-runtime", "rolegate-hook")
+PROGRAMS = ("rolegate-runtime", "rolegate-hook", "rolegate-cni")
 _serial = itertools.count()
 CAPABILITIES = ["CAP_CHOWN", "CAP_KILL", "CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SETGID", "CAP_SETUID"]
 PRIVILEGED = [*CAPABILITIES, "CAP_SYS_ADMIN", "CAP_NET_ADMIN"]
