@@ -123,20 +123,22 @@ static void touch(struct connection *c)
 void connection_free(struct connection *c)
 {
 	struct frontend_door *door = c->door;
+	struct frontend *f = door->frontend;
 
 	if (c->freed)
 		*c->freed = true;
 	event_del(&c->event);
 	leave_turns(c);
-	TAILQ_REMOVE(&door->frontend->waiting[c->state], c, wait_link);
+	TAILQ_REMOVE(&f->waiting[c->state], c, wait_link);
 	TAILQ_REMOVE(&door->connections, c, door_link);
 	door->n_connections--;
-	door->frontend->n_connections--;
+	f->n_connections--;
 	fd_close(c->fd);
 	buf_deinit(&c->in);
 	buf_deinit(&c->out);
 	explicit_bzero(&c->memo, sizeof(c->memo));
 	free(c);
+	frontend_connection_gone(f);
 }
 
 static const char *current_date(struct frontend *f)
@@ -254,6 +256,11 @@ static enum step answer(struct connection *c, const struct http_request *request
 		return STEP_PARK;
 	}
 	c->answer_by_ms = 0;
+	if (f->phase != FRONTEND_SERVING) {
+		/* The peer may have sent more already: closing at once would reset the answer. */
+		answer.response.close = true;
+		c->drain_after_write = true;
+	}
 	print(c, &answer.response);
 	metrics_answered(container, request, &answer.response, clock_now_us() - c->read_us);
 	if (answer.token_issued)
@@ -516,6 +523,19 @@ int connection_new(struct frontend_door *door, int fd, bool ipv6, int64_t now_ms
 	if (!event_pending(&c->event, EV_READ | EV_WRITE, NULL) && event_add(&c->event, NULL) < 0)
 		connection_free(c);
 	return 0;
+}
+
+void connection_part(struct connection *c, int64_t now_ms)
+{
+	char byte;
+
+	/* Asked already: it is answered when its event comes. */
+	if (recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+		return;
+	if (shutdown(c->fd, SHUT_WR) < 0)
+		connection_free(c);
+	else
+		enter(c, CONNECTION_DRAINING, now_ms);
 }
 
 void connection_expire(struct connection *c, int64_t now_ms)

@@ -69,6 +69,13 @@ struct connection {
 
 #define FRONTEND_READ_SIZE (16 * 1024)
 
+enum frontend_phase {
+	FRONTEND_SERVING,
+	FRONTEND_LINGERING, /* every answer closes its connection */
+	FRONTEND_LEAVING,   /* nothing new is accepted */
+	FRONTEND_DRAINED,
+};
+
 struct frontend {
 	struct event_base *base;
 	struct router router;
@@ -90,12 +97,24 @@ struct frontend {
 	char date[CLOCK_HTTP_DATE_SIZE];
 	int64_t date_s;
 	int64_t complained_ms; /* when descriptor exhaustion was last logged */
+
+	enum frontend_phase phase;
+	bool deaf;		   /* nothing is accepted any more */
+	struct event *drain_timer; /* NULL while serving */
+	frontend_drained_cb *drained;
+	void *drained_data;
 };
+
+/* frontend_connection_gone(f): a connection was freed; a drain may have come to its end. */
+void frontend_connection_gone(struct frontend *f);
 
 /* connection_new(door, fd, ipv6, now_ms): take over an accepted socket, and answer at once what has
  * already come: a client that sends one request a connection then costs no wait for an event. */
 int connection_new(struct frontend_door *door, int fd, bool ipv6, int64_t now_ms);
 void connection_free(struct connection *c);
+
+/* connection_part(c, now_ms): say goodbye on an idle connection, unless a request has come. */
+void connection_part(struct connection *c, int64_t now_ms);
 
 /* connection_expire(c, now_ms): its deadline has passed. PARKED: answered with what is known; 408
  * for a request that did not come whole, then close. */

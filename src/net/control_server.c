@@ -59,29 +59,47 @@ static bool find_group(const char *name, gid_t *ret)
 	return group != NULL;
 }
 
-static int bind_socket(const char *path, gid_t group, bool has_group)
+/* Bound under another name, then renamed: while a new daemon takes over from an old one, there is
+ * no moment without a socket, and the old one's stays connected to whom it serves. */
+static int bind_aside(int fd, const char *path, gid_t group, bool has_group)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct stat st;
 
-	if (strlen(path) >= sizeof(address.sun_path))
+	int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s.%d", path, (int)getpid());
+	if (n < 0 || (size_t)n >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
-	memcpy(address.sun_path, path, strlen(path));
-	/* A socket left by a daemon that was killed; anything else in its place is not ours. */
-	if (lstat(path, &st) == 0 && (!S_ISSOCK(st.st_mode) || unlink(path) < 0))
-		return S_ISSOCK(st.st_mode) ? -errno : -EEXIST;
-	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
+	const char *aside = address.sun_path;
+	(void)unlink(aside); /* of one that had our pid, and was killed here */
 	mode_t old = umask(0177);
 	int r = bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 	umask(old);
-	if (r == 0 && has_group && chown(path, (uid_t)-1, group) < 0)
+	if (r < 0)
+		return r;
+	if (has_group && chown(aside, (uid_t)-1, group) < 0)
 		r = -errno;
-	if (r == 0 && chmod(path, has_group ? 0660 : 0600) < 0)
+	if (r == 0 && chmod(aside, has_group ? 0660 : 0600) < 0)
 		r = -errno;
 	if (r == 0 && listen(fd, BACKLOG) < 0)
 		r = -errno;
+	if (r == 0 && rename(aside, path) < 0)
+		r = -errno;
+	if (r < 0)
+		(void)unlink(aside);
+	return r;
+}
+
+static int bind_socket(const char *path, gid_t group, bool has_group)
+{
+	struct stat st;
+
+	/* A socket left by a daemon that was killed, or of one that still serves; anything else in
+	 * its place is not ours. */
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	int r = bind_aside(fd, path, group, has_group);
 	if (r < 0)
 		return r;
 	int taken = fd;

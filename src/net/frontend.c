@@ -71,7 +71,7 @@ static void on_resume(evutil_socket_t fd, short what, void *data)
 	(void)fd;
 	(void)what;
 	TAILQ_FOREACH (door, &f->doors, doors_link) {
-		for (size_t i = 0; door->paused && i < door->n_listeners; i++)
+		for (size_t i = 0; door->paused && !f->deaf && i < door->n_listeners; i++)
 			event_add(door->listeners[i], NULL);
 		door->paused = false;
 	}
@@ -189,7 +189,7 @@ static const char *architecture(void)
 
 static void free_timers(struct frontend *f)
 {
-	struct event *const timers[] = {f->timer, f->turn, f->resume};
+	struct event *const timers[] = {f->timer, f->turn, f->resume, f->drain_timer};
 
 	for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++)
 		if (timers[i])
@@ -278,7 +278,7 @@ int frontend_open(struct frontend *f, struct container *container, const int *fd
 		(void)setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		struct event *ev =
 			event_new(f->base, fds[i], EV_READ | EV_PERSIST, on_listener, door);
-		if (!ev || event_add(ev, NULL) < 0) {
+		if (!ev || (!f->deaf && event_add(ev, NULL) < 0)) {
 			if (ev)
 				event_free(ev);
 			while (door->n_listeners > 0)
@@ -318,4 +318,74 @@ struct frontend_door *frontend_close(struct frontend_door *door)
 	door->frontend->n_listeners -= door->n_listeners;
 	free(door);
 	return NULL;
+}
+
+static void stop_accepting(struct frontend *f)
+{
+	struct frontend_door *door;
+
+	f->deaf = true;
+	TAILQ_FOREACH (door, &f->doors, doors_link)
+		for (size_t i = 0; i < door->n_listeners; i++)
+			event_del(door->listeners[i]);
+}
+
+static void arm_drain(struct frontend *f, int64_t wait_ms)
+{
+	struct timeval tv = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
+
+	evtimer_add(f->drain_timer, &tv);
+}
+
+static void on_drain_timer(evutil_socket_t fd, short what, void *data)
+{
+	struct frontend *f = data;
+	struct connection *c, *next;
+	int64_t now_ms = clock_now_ms();
+
+	(void)fd;
+	(void)what;
+	if (f->phase == FRONTEND_LINGERING) {
+		f->phase = FRONTEND_LEAVING;
+		stop_accepting(f);
+		for (c = TAILQ_FIRST(&f->waiting[CONNECTION_IDLE]); c; c = next) {
+			next = TAILQ_NEXT(c, wait_link);
+			connection_part(c, now_ms);
+		}
+		if (f->n_connections > 0) {
+			arm_drain(f, FRONTEND_LEAVE_MS);
+			return;
+		}
+	}
+	if (f->phase == FRONTEND_DRAINED)
+		return;
+	f->phase = FRONTEND_DRAINED;
+	f->drained(f->drained_data);
+}
+
+void frontend_connection_gone(struct frontend *f)
+{
+	if ((f->phase == FRONTEND_LINGERING && TAILQ_EMPTY(&f->waiting[CONNECTION_IDLE])) ||
+	    (f->phase == FRONTEND_LEAVING && f->n_connections == 0))
+		arm_drain(f, 0);
+}
+
+void frontend_drain(struct frontend *f, bool accepting, frontend_drained_cb *drained, void *data)
+{
+	f->drained = drained;
+	f->drained_data = data;
+	if (!f->drain_timer)
+		f->drain_timer = evtimer_new(f->base, on_drain_timer, f);
+	if (!f->drain_timer) {
+		f->phase = FRONTEND_DRAINED;
+		drained(data);
+		return;
+	}
+	if (!accepting)
+		stop_accepting(f);
+	bool idle = !TAILQ_EMPTY(&f->waiting[CONNECTION_IDLE]);
+	int64_t wait_ms = f->phase == FRONTEND_SERVING && idle ? FRONTEND_LINGER_MS : 0;
+	if (f->phase == FRONTEND_SERVING)
+		f->phase = FRONTEND_LINGERING;
+	arm_drain(f, wait_ms);
 }

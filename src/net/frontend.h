@@ -14,6 +14,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include <event2/event.h>
 
 #include "core/router.h"
@@ -51,3 +53,19 @@ size_t frontend_door_fds(const struct frontend_door *door, int ret[FD_PASS_MAX])
 
 /* frontend_close(door): close listeners and connections at once. NULL is fine. Returns NULL. */
 struct frontend_door *frontend_close(struct frontend_door *door);
+
+/* How long a drain goes on answering on connections that are kept alive, and then at most takes to
+ * end. Together less than the 1 s that SDKs wait for an answer: a new connection may wait so long.
+ */
+#define FRONTEND_LINGER_MS 500
+#define FRONTEND_LEAVE_MS 400
+
+typedef void frontend_drained_cb(void *data);
+
+/* frontend_drain(f, accepting, drained, data): end without a request lost. First every answer
+ * carries "Connection: close", for as long as there are idle connections and at most
+ * FRONTEND_LINGER_MS; new connections are meanwhile accepted, if `accepting`, or left in the
+ * backlog to whoever else has the listeners. Then none is accepted, connections without a request
+ * are shut, those with one answered. `drained` runs once, from the event loop: nobody is connected
+ * any more, or time is up. To be called once; again it only hastens. */
+void frontend_drain(struct frontend *f, bool accepting, frontend_drained_cb *drained, void *data);

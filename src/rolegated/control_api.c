@@ -306,6 +306,11 @@ static void handle_container(struct control_request *request, struct control_api
 		reply_error(request, 422, "invalid", &diag);
 		return;
 	}
+	if (api->stopping && strcmp(method, "GET") != 0) {
+		diag_set(&diag, NULL, "rolegated is being restarted; ask again");
+		reply_error(request, 503, "stopping", &diag);
+		return;
+	}
 	record_call(api, request, id);
 	if (slash && strcmp(slash, "/refresh") == 0) {
 		if (strcmp(method, "POST") == 0)

@@ -12,6 +12,7 @@ struct control_api {
 	const struct host_credentials *base_credentials;
 	struct session_pool *pool;
 	struct recorder *recorder;
+	bool stopping; /* registrations are for the next daemon to take */
 };
 
 /* control_api_handle: a control_handler; `data` is a struct control_api. */

@@ -23,6 +23,8 @@
 #include "util/notify.h"
 
 #define N_SIGNALS 3
+/* For answers on the control socket to leave before we do. */
+#define ANSWERS_MS 50
 
 struct daemon {
 	char *config_path;
@@ -44,6 +46,7 @@ struct daemon {
 	struct recorder recorder;
 	struct privileges privileges;
 	int control_fd;
+	bool has_answers; /* on the control socket, on their way */
 };
 
 static void apply_log(const struct config *config)
@@ -194,6 +197,25 @@ static void reload(struct daemon *d)
 	notify_ready();
 }
 
+static void on_drained(void *data)
+{
+	struct daemon *d = data;
+	struct timeval tv = {.tv_usec = d->has_answers ? ANSWERS_MS * 1000 : 0};
+
+	event_base_loopexit(d->base, &tv);
+}
+
+/* Answer what has been asked, then end. `accepting`: no other rolegated is serving yet. */
+static void stop(struct daemon *d, bool accepting)
+{
+	record_message(d, RECORD_STOPPED, NULL);
+	log_info(NULL, "stopping; rules and listeners stay with rolegate-netd");
+	notify_stopping();
+	d->api.stopping = true;
+	d->has_answers = registrar_stop(d->registrar);
+	frontend_drain(d->frontend, accepting, on_drained, d);
+}
+
 static void on_signal(evutil_socket_t number, short what, void *data)
 {
 	struct daemon *d = data;
@@ -203,10 +225,11 @@ static void on_signal(evutil_socket_t number, short what, void *data)
 		reload(d);
 		return;
 	}
-	record_message(d, RECORD_STOPPED, NULL);
-	log_info(NULL, "stopping; rules and listeners stay with rolegate-netd");
-	notify_stopping();
-	event_base_loopbreak(d->base);
+	if (d->api.stopping) { /* a second time: now */
+		event_base_loopbreak(d->base);
+		return;
+	}
+	stop(d, true);
 }
 
 /* What libevent has to say, which under a shortage of descriptors is the same line without end. */

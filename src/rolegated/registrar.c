@@ -247,6 +247,11 @@ struct registrar *registrar_free(struct registrar *r)
 	return NULL;
 }
 
+bool registrar_stop(struct registrar *r)
+{
+	return waits_abort(&r->waits, 503, "stopping", "rolegated is being restarted; ask again");
+}
+
 void registrar_set_issuer(struct registrar *r, struct issuer *issuer)
 {
 	r->issuer = issuer;

@@ -49,6 +49,10 @@ int registrar_new(const struct registrar_deps *deps, struct registrar **ret);
  * next rolegated takes them over. */
 struct registrar *registrar_free(struct registrar *r);
 
+/* registrar_stop(r): the daemon is about to end: whoever waits is told to ask its successor. True
+ * if there was anyone. */
+bool registrar_stop(struct registrar *r);
+
 void registrar_set_issuer(struct registrar *r, struct issuer *issuer);
 
 /* registrar_set_policy(r, policy): from now on; takes it over. NULL denies everything. Containers

@@ -180,6 +180,19 @@ void waits_finish(struct waits *waits, struct container *c, int status, const ch
 	}
 }
 
+bool waits_abort(struct waits *waits, int status, const char *code, const char *why)
+{
+	struct registrar_wait *wait;
+	struct diag diag = {0};
+
+	bool any = !TAILQ_EMPTY(&waits->list);
+
+	diag_set(&diag, NULL, "%s", why);
+	while ((wait = TAILQ_FIRST(&waits->list)))
+		answer(wait, status, code, &diag);
+	return any;
+}
+
 void waits_orphan(struct waits *waits, struct container *c)
 {
 	struct diag diag = {.text = "it was unregistered meanwhile"};

@@ -37,6 +37,8 @@ void waits_cancel(struct registrar_wait *wait);
  * who wait for its departure, else those who wait for its readiness. */
 void waits_finish(struct waits *waits, struct container *c, int status, const char *code,
 		  const struct diag *diag);
+/* waits_abort(waits, status, code, why): answer everyone. True if there was anyone. */
+bool waits_abort(struct waits *waits, int status, const char *code, const char *why);
 /* waits_orphan(waits, c): `c` is about to be freed: whoever still waits is told it is gone. */
 void waits_orphan(struct waits *waits, struct container *c);
 
