@@ -1,5 +1,6 @@
 #include "core/session.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,7 +183,7 @@ static void plan_renewal(struct session *s, bool troubled, int64_t now_ms, uint3
 	s->idle_ms = now_ms + life - IDLE_LEFT_MIN_MS - part_of(IDLE_LEFT_SPREAD_MS, random);
 }
 
-static void build_documents(struct session *s, const struct sts_result *result)
+static void build_imds_document(struct session *s)
 {
 	struct buf b = {0};
 
@@ -191,31 +192,63 @@ static void build_documents(struct session *s, const struct sts_result *result)
 	secret_free(s->imds_document);
 	s->imds_document = buf_steal(&b);
 	s->imds_document_len = s->imds_document ? len : 0;
+}
+
+static void build_documents(struct session *s, const struct sts_result *result)
+{
+	struct buf b = {0};
+
+	build_imds_document(s);
 
 	/* iam/info as EC2 prints it. The profile's id is the assumed role's: it is unique to the
 	 * role, as an instance profile's would be. */
 	char updated[CLOCK_ISO8601_SIZE];
 	clock_format_iso8601(s->credentials->last_updated_s, updated);
 	size_t id_len = strcspn(result->assumed_role_id, ":");
-	b = (struct buf){0};
 	buf_printf(&b,
 		   "{\n  \"Code\" : \"Success\",\n  \"LastUpdated\" : \"%s\",\n"
 		   "  \"InstanceProfileArn\" : \"%s\",\n  \"InstanceProfileId\" : \"%.*s\"\n}",
 		   updated, s->role_arn, (int)id_len, result->assumed_role_id);
-	len = b.len;
+	size_t len = b.len;
 	free(s->info_document);
 	s->info_document = buf_steal(&b);
 	s->info_document_len = s->info_document ? len : 0;
 }
 
-static void succeeded(struct session *s, const struct sts_result *result, bool troubled,
-		      int64_t now_ms, int64_t wall_s, uint32_t random)
+static uint64_t next_serial(void)
 {
 	static uint64_t serial;
 
+	return ++serial;
+}
+
+int session_resume(struct session *s, const struct session_past *past, int64_t now_ms)
+{
+	char *info = strdup(past->info_document);
+
+	if (!info)
+		return -ENOMEM;
+	s->credentials = credentials_ref(past->credentials);
+	s->serial = next_serial();
+	s->issued_ms = past->issued_ms;
+	s->last_refresh_s = past->last_refresh_s;
+	s->idle_ms = past->idle_ms;
+	/* A call that was out there is not out here. */
+	if (!s->in_flight)
+		s->next_ms = past->next_ms == INT64_MAX ? now_ms : past->next_ms;
+	free(s->info_document);
+	s->info_document = info;
+	s->info_document_len = strlen(info);
+	build_imds_document(s);
+	return 0;
+}
+
+static void succeeded(struct session *s, const struct sts_result *result, bool troubled,
+		      int64_t now_ms, int64_t wall_s, uint32_t random)
+{
 	credentials_unref(s->credentials);
 	s->credentials = credentials_ref(result->credentials);
-	s->serial = ++serial;
+	s->serial = next_serial();
 	s->issued_ms = now_ms;
 	s->last_refresh_s = wall_s;
 	plan_renewal(s, troubled || s->failures > 0, now_ms, random);

@@ -116,6 +116,17 @@ void session_started(struct session *s);
 void session_finished(struct session *s, const struct sts_result *result, bool troubled,
 		      int64_t now_ms, int64_t wall_s, uint32_t random);
 
+/* What a session was in another process. */
+struct session_past {
+	struct credentials *credentials;
+	const char *info_document;
+	int64_t issued_ms, next_ms, idle_ms, last_refresh_s;
+};
+
+/* session_resume(s, past, now_ms): go on from there: a session without credentials gets these, of
+ * which it takes a reference. 0 or -ENOMEM. */
+int session_resume(struct session *s, const struct session_past *past, int64_t now_ms);
+
 /* session_refresh(s, now_ms): try as soon as possible (an operator asked). If a call is out, it may
  * have left before whatever was mended: should it fail, another follows at once. */
 void session_refresh(struct session *s, int64_t now_ms);

@@ -101,17 +101,24 @@ void session_pool_deinit(struct session_pool *pool)
 		forget(pool, s);
 }
 
-struct session *session_pool_acquire(struct session_pool *pool, const char *request,
-				     const char *role_arn, int64_t now_ms)
+struct session *session_pool_find(const struct session_pool *pool, const char *request)
 {
 	struct session key = {.request = (char *)request};
 	struct session *const *found = tfind(&key, &pool->by_request, compare_requests);
 
-	if (found) {
-		(*found)->refs++;
-		return *found;
+	return found ? *found : NULL;
+}
+
+struct session *session_pool_acquire(struct session_pool *pool, const char *request,
+				     const char *role_arn, int64_t now_ms)
+{
+	struct session *s = session_pool_find(pool, request);
+
+	if (s) {
+		s->refs++;
+		return s;
 	}
-	struct session *s = session_new(request, role_arn, now_ms);
+	s = session_new(request, role_arn, now_ms);
 	if (!s)
 		return NULL;
 	if (acquire_role(pool, role_arn, &s->role) < 0 ||

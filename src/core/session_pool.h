@@ -68,6 +68,9 @@ void session_pool_configure(struct session_pool *pool, unsigned max_in_flight,
 struct session *session_pool_acquire(struct session_pool *pool, const char *request,
 				     const char *role_arn, int64_t now_ms);
 
+/* session_pool_find(pool, request): the session that makes this request; NULL: none. */
+struct session *session_pool_find(const struct session_pool *pool, const char *request);
+
 /* session_pool_release(pool, s): give a reference back. The last one frees the session (wiping its
  * credentials), unless a call is out: session_pool_finished() frees it then. */
 void session_pool_release(struct session_pool *pool, struct session *s);

@@ -208,6 +208,21 @@ static void on_ready(void *data)
 		advance(i, c);
 	TAILQ_FOREACH (c, &i->deps.registry->containers, link)
 		advance(i, c);
+	i->events.ready(i->data);
+}
+
+static void on_taken(int fd, void *data)
+{
+	struct interception *i = data;
+
+	i->events.taken(fd, i->data);
+}
+
+static void on_replaced(void *data)
+{
+	struct interception *i = data;
+
+	i->events.replaced(i->data);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *data)
@@ -248,6 +263,8 @@ int interception_new(const struct interception_deps *deps, const struct intercep
 		.ready = on_ready,
 		.lost = on_lost,
 		.gone = on_gone,
+		.taken = on_taken,
+		.replaced = on_replaced,
 	};
 	struct interception *i = calloc(1, sizeof(*i));
 
@@ -278,6 +295,16 @@ struct interception *interception_free(struct interception *i)
 	event_free(i->retry);
 	free(i);
 	return NULL;
+}
+
+int interception_keep(struct interception *i, int fd)
+{
+	return netd_client_keep(i->netd, fd);
+}
+
+void interception_retire(struct interception *i)
+{
+	netd_client_retire(i->netd);
 }
 
 bool interception_ready(const struct interception *i)

@@ -24,6 +24,11 @@ struct interception_events {
 	void (*lowered)(struct container *c, void *data);
 	/* Its netns has died; netd has let it go. */
 	void (*gone)(struct container *c, void *data);
+	/* See netd_client.h. */
+	void (*taken)(int fd, void *data);
+	void (*replaced)(void *data);
+	/* netd can be asked from now on. */
+	void (*ready)(void *data);
 };
 
 struct interception_deps {
@@ -37,6 +42,13 @@ struct interception_deps {
 int interception_new(const struct interception_deps *deps, const struct interception_events *events,
 		     void *data, struct interception **ret);
 struct interception *interception_free(struct interception *i);
+
+/* interception_keep(i, fd): see netd_client_keep(). */
+int interception_keep(struct interception *i, int fd);
+
+/* interception_retire(i): the daemon is about to end: no new connection to netd, where by now
+ * another rolegated may be served. */
+void interception_retire(struct interception *i);
 
 bool interception_ready(const struct interception *i);
 

@@ -33,6 +33,7 @@ struct issuer {
 	 * on ageing. */
 	int timer_fd; /* CLOCK_BOOTTIME, as clock_now_ms() */
 	struct event *timer;
+	int64_t held_until_ms; /* 0: not held */
 	issuer_changed_cb *changed;
 	void *data;
 	struct issuer_call_list calls;
@@ -122,16 +123,28 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 {
 	struct issuer *i = data;
 	struct session *s;
-	int64_t wait_ms;
+	int64_t wait_ms = i->held_until_ms - clock_now_ms();
 	uint64_t ticks;
 
 	(void)what;
 	/* Nothing to read after a kick. */
 	ssize_t n = read((int)fd, &ticks, sizeof(ticks));
 	(void)n;
-	while ((s = session_pool_next(i->pool, clock_now_ms(), &wait_ms)))
-		start(i, s);
+	if (wait_ms <= 0)
+		while ((s = session_pool_next(i->pool, clock_now_ms(), &wait_ms)))
+			start(i, s);
 	arm(i, wait_ms);
+}
+
+void issuer_hold(struct issuer *i, int64_t ms)
+{
+	i->held_until_ms = clock_now_ms() + ms;
+}
+
+void issuer_release(struct issuer *i)
+{
+	i->held_until_ms = 0;
+	issuer_kick(i);
 }
 
 void issuer_kick(struct issuer *i)

@@ -25,5 +25,10 @@ int issuer_new(struct event_base *base, struct session_pool *pool, struct sts_cl
 /* issuer_free(i): calls under way are cancelled. NULL is fine. Returns NULL. */
 struct issuer *issuer_free(struct issuer *i);
 
+/* issuer_hold(i, ms): call nobody for so long, or until issuer_release(i): there may soon be
+ * credentials without. */
+void issuer_hold(struct issuer *i, int64_t ms);
+void issuer_release(struct issuer *i);
+
 /* issuer_kick(i): the pool has changed: look again, from the event loop. */
 void issuer_kick(struct issuer *i);

@@ -32,7 +32,8 @@ struct netd_client {
 	struct netd_client_events events;
 	void *data;
 	int fd;
-	bool ready;
+	bool ready, retired;
+	bool has_taken; /* what our predecessor left */
 	struct event *read_event, *write_event, *timer;
 	unsigned attempts;
 	uint64_t serial;
@@ -51,6 +52,8 @@ static void schedule_connect(struct netd_client *client)
 {
 	int64_t wait = RECONNECT_MIN_MS;
 
+	if (client->retired)
+		return;
 	for (unsigned i = 0; i < client->attempts && wait < RECONNECT_MAX_MS; i++)
 		wait *= 2;
 	if (wait > RECONNECT_MAX_MS)
@@ -74,7 +77,7 @@ static void disconnected(struct netd_client *client, const char *why)
 	client->read_event = client->write_event = NULL;
 	client->fd = fd_close(client->fd);
 	client->ready = false;
-	if (was_ready || client->attempts == 1)
+	if ((was_ready || client->attempts == 1) && !client->retired)
 		log_warning(NULL, "rolegate-netd is not reachable on %s: %s; trying again",
 			    client->path, why);
 	schedule_connect(client);
@@ -217,6 +220,9 @@ static void handle_reply(struct netd_client *client, const struct netd_reply *re
 	if (reply->verb == NETD_GONE) {
 		close_all(fds, n_fds);
 		client->events.gone(reply->id, client->data);
+	} else if (reply->verb == NETD_REPLACED) {
+		close_all(fds, n_fds);
+		client->events.replaced(client->data);
 	} else if (!op || op->request.verb != reply->verb) {
 		close_all(fds, n_fds);
 		log_warning(NULL, "rolegate-netd answered what nobody asked (verb %u); ignoring",
@@ -253,6 +259,24 @@ static void on_readable(evutil_socket_t fd, short what, void *data)
 	handle_reply(client, &reply, fds, n_fds);
 }
 
+static void on_taken(const struct netd_answer *answer, void *context, void *data)
+{
+	struct netd_client *client = data;
+
+	(void)context;
+	if (answer->error == -ECONNRESET)
+		return;
+	(void)enqueue(client, NETD_LIST, "", "", NULL, 0, NULL, NULL);
+	if (answer->error < 0) {
+		log_warning(NULL, "rolegate-netd hands nothing over: %s", answer->text);
+		return;
+	}
+	client->has_taken = true;
+	for (size_t i = 1; i < answer->n_fds; i++)
+		fd_close(answer->fds[i]);
+	client->events.taken(answer->n_fds > 0 ? answer->fds[0] : -1, client->data);
+}
+
 /* HELLO was answered: the same protocol. */
 static void on_hello(const struct netd_answer *answer, void *context, void *data)
 {
@@ -263,6 +287,8 @@ static void on_hello(const struct netd_answer *answer, void *context, void *data
 		return;
 	if (answer->error < 0)
 		log_error(NULL, "rolegate-netd refused us: %s", answer->text);
+	else if (!client->has_taken)
+		(void)enqueue(client, NETD_TAKE, "", "", NULL, 0, on_taken, client);
 	else
 		(void)enqueue(client, NETD_LIST, "", "", NULL, 0, NULL, NULL);
 }
@@ -362,6 +388,30 @@ int netd_client_adopt(struct netd_client *client, const char *id, const int *fds
 int netd_client_detach(struct netd_client *client, const char *id, netd_client_cb *cb, void *data)
 {
 	return enqueue(client, NETD_DETACH, id, "", NULL, 0, cb, data);
+}
+
+static void on_kept(const struct netd_answer *answer, void *context, void *data)
+{
+	(void)context;
+	(void)data;
+	if (answer->error < 0 && answer->error != -ECONNRESET && answer->error != -ESTALE)
+		log_warning(NULL, "rolegate-netd does not keep the credentials for a restart: %s",
+			    answer->text);
+}
+
+int netd_client_keep(struct netd_client *client, int fd)
+{
+	int r = enqueue(client, NETD_KEEP, "", "", &fd, fd >= 0, on_kept, client);
+
+	if (r == 0)
+		on_writable(client->fd, EV_WRITE, client);
+	return r;
+}
+
+void netd_client_retire(struct netd_client *client)
+{
+	client->retired = true;
+	evtimer_del(client->timer);
 }
 
 void netd_client_forget(struct netd_client *client, void *data)

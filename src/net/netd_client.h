@@ -34,6 +34,11 @@ struct netd_client_events {
 	void (*lost)(void *data);
 	/* The container's netns has died; netd has let it go. */
 	void (*gone)(const char *id, void *data);
+	/* What a rolegated before us has left (the fd is the handler's; -1: nothing). Comes once,
+	 * before the first attachment. */
+	void (*taken)(int fd, void *data);
+	/* Another rolegated serves from now on. */
+	void (*replaced)(void *data);
 };
 
 /* netd_client_new(base, path, events, data, ret): starts connecting from the event loop. */
@@ -51,6 +56,13 @@ int netd_client_attach(struct netd_client *client, const char *id, const char *n
 int netd_client_adopt(struct netd_client *client, const char *id, const int *fds, size_t n_fds,
 		      netd_client_cb *cb, void *data);
 int netd_client_detach(struct netd_client *client, const char *id, netd_client_cb *cb, void *data);
+
+/* netd_client_keep(client, fd): have netd hold it for the next rolegated; -1: nothing. Sent at
+ * once, if the socket takes it. The fd stays the caller's. */
+int netd_client_keep(struct netd_client *client, int fd);
+
+/* netd_client_retire(client): the last connection was the last. */
+void netd_client_retire(struct netd_client *client);
 
 /* netd_client_forget(client, data): the callbacks of requests made with this `data` will not run.
  * An ATTACH that still succeeds is then detached again. */

@@ -62,9 +62,9 @@ static struct loop_timer *first_timer(const struct loop *loop)
 {
 	struct loop_timer *first = NULL, *timer;
 
-	LIST_FOREACH(timer, &loop->timers, entry)
-	if (!first || timer->due_ms < first->due_ms)
-		first = timer;
+	LIST_FOREACH (timer, &loop->timers, entry)
+		if (!first || timer->due_ms < first->due_ms)
+			first = timer;
 	return first;
 }
 

@@ -57,5 +57,8 @@ struct netd {
 	size_t n_peers;
 	uint64_t last_peer_id;
 
+	struct loop_timer take_timer; /* until when TAKE waits for a last KEEP */
+	int kept_fd;		      /* see kept.h; -1: nothing */
+
 	struct host_guard guard;
 };

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "rolegate-netd/job.h"
+#include "rolegate-netd/kept.h"
 #include "util/fd.h"
 #include "util/log.h"
 
@@ -15,6 +16,9 @@
 #define ANSWERS_SOFT_MAX 64
 /* GONE comes unasked: so many of them unread, and the peer is as good as dead. */
 #define ANSWERS_HARD_MAX (2 * ATTACHMENTS_MAX)
+
+/* How long a rolegated may take to leave something for the one that replaces it. */
+#define TAKE_WAIT_MS 200
 
 struct answer {
 	struct netd_reply reply;
@@ -30,6 +34,10 @@ struct peer {
 	uint32_t events;
 	TAILQ_HEAD(, answer) answers;
 	size_t n_answers;
+	bool serves;	      /* has sent TAKE or LIST, and no other since */
+	bool replaced;	      /* another has, since */
+	bool owes;	      /* ... and has not had what this one leaves */
+	uint64_t take_serial; /* 0: no TAKE waits */
 	uint64_t list_serial; /* 0: no listing under way */
 	size_t list_slot;     /* how far it has come */
 	TAILQ_ENTRY(peer) entry;
@@ -44,6 +52,7 @@ static void answer_free(struct answer *answer)
 
 static void peer_free(struct peer *peer)
 {
+	struct netd *netd = peer->netd;
 	struct answer *answer;
 
 	while ((answer = TAILQ_FIRST(&peer->answers))) {
@@ -52,8 +61,11 @@ static void peer_free(struct peer *peer)
 	}
 	loop_remove(&peer->netd->loop, &peer->source);
 	fd_close(peer->sock);
-	TAILQ_REMOVE(&peer->netd->peers, peer, entry);
-	peer->netd->n_peers--;
+	TAILQ_REMOVE(&netd->peers, peer, entry);
+	netd->n_peers--;
+	/* TAKE waits no longer for one that has left. */
+	if (peer->owes)
+		loop_timer_set(&netd->loop, &netd->take_timer, 0);
 	free(peer);
 }
 
@@ -212,12 +224,97 @@ static void answer_hello(struct peer *peer, uint64_t serial)
 	(void)send_or_enqueue(peer, &reply, NULL);
 }
 
+/* The peer serves from now on: whoever did before must end. */
+static void replace_others(struct peer *peer)
+{
+	struct netd_reply reply;
+	struct peer *other, *next;
+
+	reply_init(&reply, NETD_REPLACED, 0);
+	for (other = TAILQ_FIRST(&peer->netd->peers); other; other = next) {
+		next = TAILQ_NEXT(other, entry);
+		if (other == peer || !other->serves)
+			continue;
+		log_info(NULL, "peer %llu is replaced by peer %llu", (unsigned long long)other->id,
+			 (unsigned long long)peer->id);
+		other->serves = false;
+		other->replaced = true;
+		other->owes = true;
+		(void)send_or_enqueue(other, &reply, NULL);
+	}
+	peer->serves = true;
+	peer->replaced = false;
+}
+
+static void keep(struct peer *peer, uint64_t serial, int fds[FD_PASS_MAX])
+{
+	struct netd_reply reply;
+	struct diag diag = {0};
+
+	reply_init(&reply, NETD_KEEP, serial);
+	int r = peer->replaced && !peer->owes
+			? diag_fail(ESTALE, &diag, NULL, "another rolegated serves now")
+			: kept_set(peer->netd, fds[0], &diag);
+	if (r == 0)
+		fds[0] = -1;
+	reply.error = -r;
+	job_copy_diag(&reply, &diag);
+	if (peer->owes) {
+		peer->owes = false;
+		loop_timer_set(&peer->netd->loop, &peer->netd->take_timer, 0);
+	}
+	(void)send_or_enqueue(peer, &reply, NULL);
+}
+
+static void answer_take(struct peer *peer)
+{
+	struct netd_reply reply;
+
+	reply_init(&reply, NETD_TAKE, peer->take_serial);
+	peer->take_serial = 0;
+	reply.n_fds = peer->netd->kept_fd >= 0;
+	(void)send_or_enqueue(peer, &reply, &peer->netd->kept_fd);
+}
+
+/* The last word of a peer that was replaced has come, or will not. */
+static void handle_take_timer(void *user)
+{
+	struct netd *netd = user;
+	struct peer *peer, *next;
+
+	for (peer = TAILQ_FIRST(&netd->peers); peer; peer = next) {
+		next = TAILQ_NEXT(peer, entry);
+		peer->owes = false;
+		if (peer->take_serial)
+			answer_take(peer);
+	}
+}
+
+static void take(struct peer *peer, uint64_t serial)
+{
+	struct peer *other;
+
+	replace_others(peer);
+	peer->take_serial = serial;
+	TAILQ_FOREACH (other, &peer->netd->peers, entry)
+		if (other->owes) {
+			loop_timer_set(&peer->netd->loop, &peer->netd->take_timer, TAKE_WAIT_MS);
+			return;
+		}
+	answer_take(peer);
+}
+
+void peer_init(struct netd *netd)
+{
+	netd->take_timer = (struct loop_timer){.handle = handle_take_timer, .user = netd};
+}
+
 /* A request that breaks a rule. Its envelope may be anything. */
 static void answer_broken(struct peer *peer, const struct netd_request *raw,
 			  const struct diag *diag)
 {
 	struct netd_reply reply;
-	bool known = raw->verb >= NETD_HELLO && raw->verb <= NETD_DETACH;
+	bool known = raw->verb >= NETD_HELLO && raw->verb <= NETD_TAKE && raw->verb != NETD_GONE;
 
 	/* Without a serial there is no request to answer; HELLO stands for "I cannot say which". */
 	if (raw->serial == 0)
@@ -228,6 +325,18 @@ static void answer_broken(struct peer *peer, const struct netd_request *raw,
 	(void)send_or_enqueue(peer, &reply, NULL);
 }
 
+static bool n_fds_is_right(uint32_t verb, size_t n_fds)
+{
+	switch (verb) {
+	case NETD_ADOPT:
+		return n_fds > 0 && n_fds <= NETD_LISTENERS_MAX;
+	case NETD_KEEP:
+		return n_fds <= 1;
+	default:
+		return n_fds == 0;
+	}
+}
+
 static void handle_request(struct peer *peer, const void *data, size_t len, int fds[FD_PASS_MAX],
 			   size_t n_fds)
 {
@@ -235,11 +344,9 @@ static void handle_request(struct peer *peer, const void *data, size_t len, int 
 	struct diag diag = {0};
 
 	int r = netd_request_check(data, len, &request, &diag);
-	if (r == 0 && (request.verb == NETD_ADOPT) != (n_fds > 0))
+	if (r == 0 && !n_fds_is_right(request.verb, n_fds))
 		r = diag_fail(EPROTO, &diag, "fds", "verb %u with %zu descriptors", request.verb,
 			      n_fds);
-	if (r == 0 && n_fds > NETD_LISTENERS_MAX)
-		r = diag_fail(EPROTO, &diag, "fds", "%zu descriptors", n_fds);
 	if (r < 0) {
 		log_warning(NULL, "peer %llu sent a broken request: %s",
 			    (unsigned long long)peer->id, diag.text);
@@ -249,7 +356,12 @@ static void handle_request(struct peer *peer, const void *data, size_t len, int 
 	} else if (request.verb == NETD_LIST) {
 		peer->list_serial = request.serial;
 		peer->list_slot = 0;
+		replace_others(peer);
 		update_events(peer);
+	} else if (request.verb == NETD_KEEP) {
+		keep(peer, request.serial, fds);
+	} else if (request.verb == NETD_TAKE) {
+		take(peer, request.serial);
 	} else {
 		job_submit(peer->netd, peer->id, &request, fds, n_fds);
 	}

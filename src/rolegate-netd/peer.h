@@ -24,5 +24,8 @@ bool peer_is_there(const struct netd *netd, uint64_t peer_id);
 /* peer_answer_all(netd, reply): the same to each peer. */
 void peer_answer_all(struct netd *netd, const struct netd_reply *reply);
 
+/* peer_init(netd): once. */
+void peer_init(struct netd *netd);
+
 /* peer_update_all(netd): the job queue is full, or has room again. */
 void peer_update_all(struct netd *netd);

@@ -233,6 +233,7 @@ int server_run(struct netd *netd)
 	netd->accept_again = (struct loop_timer){.handle = handle_accept_again, .user = netd};
 	TAILQ_INIT(&netd->jobs);
 	TAILQ_INIT(&netd->peers);
+	peer_init(netd);
 	liveness_init(netd);
 
 	int r = watch_signals(netd);
@@ -255,6 +256,7 @@ void server_close(struct netd *netd)
 {
 	worker_kill(&netd->guard.worker);
 	attachments_deinit(&netd->attachments);
+	netd->kept_fd = fd_close(netd->kept_fd);
 	netd->signal_fd = fd_close(netd->signal_fd);
 	netd->listen_fd = fd_close(netd->listen_fd);
 	loop_deinit(&netd->loop);

@@ -46,6 +46,7 @@ struct daemon {
 	struct recorder recorder;
 	struct privileges privileges;
 	int control_fd;
+	bool replaced;	  /* by another rolegated, which serves already */
 	bool has_answers; /* on the control socket, on their way */
 };
 
@@ -200,6 +201,8 @@ static void reload(struct daemon *d)
 static void on_drained(void *data)
 {
 	struct daemon *d = data;
+	if (!d->replaced)
+		registrar_leave(d->registrar);
 	struct timeval tv = {.tv_usec = d->has_answers ? ANSWERS_MS * 1000 : 0};
 
 	event_base_loopexit(d->base, &tv);
@@ -214,6 +217,18 @@ static void stop(struct daemon *d, bool accepting)
 	d->api.stopping = true;
 	d->has_answers = registrar_stop(d->registrar);
 	frontend_drain(d->frontend, accepting, on_drained, d);
+}
+
+static void on_replaced(void *data)
+{
+	struct daemon *d = data;
+
+	if (d->api.stopping)
+		return;
+	log_info(NULL, "another rolegated serves now");
+	registrar_leave(d->registrar); /* it waits for this */
+	d->replaced = true;
+	stop(d, false);
 }
 
 static void on_signal(evutil_socket_t number, short what, void *data)
@@ -331,6 +346,8 @@ static int make_parts(struct daemon *d, struct diag *diag)
 		.frontend = d->frontend,
 		.state = &d->state,
 		.recorder = &d->recorder,
+		.replaced = on_replaced,
+		.replaced_data = d,
 	};
 	if (r == 0)
 		r = registrar_new(&deps, &d->registrar);

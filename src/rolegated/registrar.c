@@ -7,14 +7,19 @@
 
 #include "net/interception.h"
 #include "rolegated/admission.h"
+#include "rolegated/keeper.h"
 #include "rolegated/waits.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/process.h"
 
+/* How long after a start STS is not asked: netd may have the credentials of the daemon before. */
+#define TAKE_MS 250
+
 struct registrar {
 	struct registrar_deps deps;
 	struct interception *interception;
+	struct keeper *keeper;
 	struct issuer *issuer;
 	struct policy *policy;
 	bool restore_waits; /* for a policy: without one, nothing is judged and nothing forgotten */
@@ -68,6 +73,7 @@ static void abandon(struct registrar *r, struct container *c, int status, const 
 		log_error(c->id, "cannot remove its state file: %s", strerror(-error));
 	waits_finish(&r->waits, c, status, code, diag);
 	discard(r, c);
+	keeper_changed(r->keeper);
 }
 
 /* Start taking a container down: from here on it has no credentials and no door. */
@@ -84,6 +90,7 @@ static void take_down(struct registrar *r, struct container *c, const char *why)
 	if (error < 0)
 		log_error(c->id, "cannot remove its state file: %s", strerror(-error));
 	container_retire(r->deps.registry, r->deps.pool, c);
+	keeper_save(r->keeper); /* without its credentials */
 	interception_lower(r->interception, c);
 	issuer_kick(r->issuer);
 }
@@ -201,6 +208,29 @@ static void on_gone(struct container *c, void *data)
 	abandon(r, c, 409, "unregistered", &diag);
 }
 
+static void on_taken(int fd, void *data)
+{
+	struct registrar *r = data;
+
+	keeper_restore(r->keeper, fd);
+	issuer_release(r->issuer);
+}
+
+static void on_replaced(void *data)
+{
+	struct registrar *r = data;
+
+	r->deps.replaced(r->deps.replaced_data);
+}
+
+/* A netd that was restarted keeps nothing. */
+static void on_ready(void *data)
+{
+	struct registrar *r = data;
+
+	keeper_changed(r->keeper);
+}
+
 int registrar_new(const struct registrar_deps *deps, struct registrar **ret)
 {
 	static const struct interception_events events = {
@@ -208,6 +238,9 @@ int registrar_new(const struct registrar_deps *deps, struct registrar **ret)
 		.failed = on_failed,
 		.lowered = on_lowered,
 		.gone = on_gone,
+		.taken = on_taken,
+		.replaced = on_replaced,
+		.ready = on_ready,
 	};
 	struct interception_deps interception = {
 		.base = deps->base,
@@ -222,7 +255,16 @@ int registrar_new(const struct registrar_deps *deps, struct registrar **ret)
 	r->deps = *deps;
 	waits_init(&r->waits, deps->base);
 	int error = interception_new(&interception, &events, r, &r->interception);
+	struct keeper_deps keeper = {
+		.base = deps->base,
+		.pool = deps->pool,
+		.interception = r->interception,
+		.master_key = deps->registry->master_key,
+	};
+	if (error == 0)
+		error = keeper_new(&keeper, &r->keeper);
 	if (error < 0) {
+		interception_free(r->interception);
 		free(r);
 		return error;
 	}
@@ -241,6 +283,7 @@ struct registrar *registrar_free(struct registrar *r)
 	while ((c = TAILQ_FIRST(&r->deps.registry->departing)))
 		discard(r, c);
 	waits_deinit(&r->waits);
+	keeper_free(r->keeper);
 	interception_free(r->interception);
 	policy_free(r->policy);
 	free(r);
@@ -249,12 +292,18 @@ struct registrar *registrar_free(struct registrar *r)
 
 bool registrar_stop(struct registrar *r)
 {
+	interception_retire(r->interception);
 	return waits_abort(&r->waits, 503, "stopping", "rolegated is being restarted; ask again");
 }
 
 void registrar_set_issuer(struct registrar *r, struct issuer *issuer)
 {
 	r->issuer = issuer;
+}
+
+void registrar_leave(struct registrar *r)
+{
+	keeper_save(r->keeper);
 }
 
 bool registrar_netd_ready(const struct registrar *r)
@@ -430,6 +479,8 @@ void registrar_session_changed(struct registrar *r, const struct session *s)
 		if (c->successor == s)
 			succeed(r, c);
 	waits_check_session(&r->waits, s);
+	if (s->last_class == STS_OK)
+		keeper_changed(r->keeper);
 }
 
 /* Take up one stored container. What has died meanwhile is dropped. */
@@ -484,5 +535,6 @@ void registrar_restore(struct registrar *r)
 			interception_raise(r->interception, c);
 	if (r->deps.registry->n_containers > 0)
 		log_info(NULL, "taking up %zu stored containers", r->deps.registry->n_containers);
+	issuer_hold(r->issuer, TAKE_MS);
 	issuer_kick(r->issuer);
 }

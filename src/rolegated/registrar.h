@@ -42,6 +42,8 @@ struct registrar_deps {
 	struct frontend *frontend;
 	const struct state *state;
 	struct recorder *recorder;
+	void (*replaced)(void *data); /* another rolegated serves from now on */
+	void *replaced_data;
 };
 
 int registrar_new(const struct registrar_deps *deps, struct registrar **ret);
@@ -80,6 +82,9 @@ void registrar_wait_cancel(struct registrar_wait *wait);
 
 /* registrar_session_changed(r, s): a session got credentials or an error (the issuer tells). */
 void registrar_session_changed(struct registrar *r, const struct session *s);
+
+/* registrar_leave(r): the daemon ends now: leave the credentials to the next one. */
+void registrar_leave(struct registrar *r);
 
 /* registrar_netd_ready(r): is interception possible right now? */
 bool registrar_netd_ready(const struct registrar *r);

@@ -168,6 +168,7 @@ static const int calls[] = {
 	SCMP_SYS(readv),
 	SCMP_SYS(writev),
 	SCMP_SYS(pread64),
+	SCMP_SYS(memfd_create),
 	SCMP_SYS(lseek),
 	SCMP_SYS(close),
 	SCMP_SYS(close_range),

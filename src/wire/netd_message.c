@@ -38,10 +38,10 @@ static int check_envelope(uint32_t version, uint32_t verb, uint64_t serial, stru
 	if (version != NETD_PROTOCOL_VERSION)
 		return diag_fail(EPROTO, diag, "version", "protocol version %u, but this is %u",
 				 version, NETD_PROTOCOL_VERSION);
-	if (verb < NETD_HELLO || verb > NETD_GONE)
+	if (verb < NETD_HELLO || verb > NETD_REPLACED)
 		return diag_fail(EPROTO, diag, "verb", "verb %u is unknown", verb);
-	/* GONE alone answers nothing. */
-	if ((serial == 0) != (verb == NETD_GONE))
+	/* These two answer nothing. */
+	if ((serial == 0) != (verb == NETD_GONE || verb == NETD_REPLACED))
 		return diag_fail(EPROTO, diag, "serial", "verb %u with serial %llu", verb,
 				 (unsigned long long)serial);
 	return 0;
@@ -84,8 +84,8 @@ int netd_request_check(const void *data, size_t len, struct netd_request *ret, s
 	int r = check_envelope(request.version, request.verb, request.serial, diag);
 	if (r < 0)
 		return r;
-	if (request.verb == NETD_GONE)
-		return diag_fail(EPROTO, diag, "verb", "GONE is no request");
+	if (request.verb == NETD_GONE || request.verb == NETD_REPLACED)
+		return diag_fail(EPROTO, diag, "verb", "verb %u is no request", request.verb);
 	if (request.pad != 0 || !is_zero(request.unused, sizeof(request.unused)))
 		return diag_fail(EPROTO, diag, "unused", "unused bytes are not zero");
 	r = check_string(request.id, sizeof(request.id), "id", diag);

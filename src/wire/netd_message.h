@@ -18,6 +18,14 @@
  *	               <-------------------    DETACH  rules, routes and sockets are gone
  *	               <-------------------    GONE    serial 0, unasked: the netns has died
  *
+ *	KEEP [+ fd]    ------------------->            (for the next rolegated; without fd: forget)
+ *	               <-------------------    KEEP
+ *	TAKE           ------------------->
+ *	               <-------------------    TAKE    [+ fd] what was kept last; netd keeps it, too
+ *	               <-------------------    REPLACED  serial 0, unasked: another peer has sent
+ *	                                       TAKE or LIST, and is going to serve: KEEP once
+ *	                                       more, which that peer's TAKE waits for, and leave
+ *
  * Answers carry the request's serial and may come in another order than the requests. Requests for
  * one id are carried out in the order they were sent. A request that breaks a rule is answered with
  * EPROTO (and its serial, if it had one); one of the wrong length closes the connection.
@@ -26,7 +34,10 @@
  * under another id), EBUSY (the id has another netns), EADDRINUSE (a workload has the port),
  * EOPNOTSUPP (the mode), ENOSPC or EMFILE (too many attachments), ETIMEDOUT, or what the system
  * said. The same id and netns again is no error: it returns the same listeners. ADOPT takes 1 or 2
- * listeners, in the order in which netd handed them out. DETACH of an unknown id is no error.
+ * listeners, in the order in which netd handed them out. DETACH of an unknown id is no error. KEEP
+ * takes a sealed memory file and nothing else (EINVAL; EFBIG past NETD_KEEP_MAX), as netd never
+ * reads it; of a peer that has been REPLACED it takes one more
+ * (ESTALE).
  */
 #pragma once
 
@@ -38,7 +49,8 @@
 
 #define NETD_PROTOCOL_VERSION 1
 #define NETD_PATH_SIZE 512
-#define NETD_LISTENERS_MAX 2 /* 127.0.0.1 and [::1] */
+#define NETD_LISTENERS_MAX 2		 /* 127.0.0.1 and [::1] */
+#define NETD_KEEP_MAX (64 * 1024 * 1024) /* bytes */
 #define NETD_ERRNO_MAX 4095
 
 enum netd_verb {
@@ -48,6 +60,9 @@ enum netd_verb {
 	NETD_ADOPT = 4,
 	NETD_DETACH = 5,
 	NETD_GONE = 6,
+	NETD_KEEP = 7,
+	NETD_TAKE = 8,
+	NETD_REPLACED = 9,
 };
 
 /* How a container's traffic is intercepted. */
@@ -74,7 +89,8 @@ struct netd_reply {
 	uint64_t serial;
 	int32_t error; /* 0 or a positive errno */
 	uint16_t port;
-	uint16_t n_fds; /* listeners with an ATTACH or LIST reply: 127.0.0.1 first, then [::1] where
+	uint16_t
+		n_fds; /* TAKE: 0 or 1; listeners with an ATTACH or LIST reply: 127.0.0.1 first, then [::1] where
 			 * IPv6 exists. Their close-on-exec flag is the receiver's business */
 	uint64_t netns_dev;
 	uint64_t netns_ino;

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import os
 import signal
+import stat
 import socket
 import struct
 import subprocess
@@ -13,7 +14,7 @@ import tempfile
 import time
 
 VERSION = 1
-HELLO, LIST, ATTACH, ADOPT, DETACH, GONE = range(1, 7)
+HELLO, LIST, ATTACH, ADOPT, DETACH, GONE, KEEP, TAKE, REPLACED = range(1, 10)
 NETNS_MODE, BRIDGE_MODE = 0, 1
 
 REQUEST = struct.Struct("=IIQIHH129s512s7s")
@@ -62,6 +63,7 @@ class Client:
         self._serial = itertools.count(1)
         self.early = {}
         self.gone = []
+        self.replaced = False
 
     def __enter__(self):
         return self
@@ -92,7 +94,8 @@ class Client:
     def receive(self):
         """The next message, whatever it is; ConnectionError at the end of the connection."""
         data, fds, _, _ = socket.recv_fds(self.sock, REPLY.size + 1, 4)
-        sockets = [socket.socket(fileno=fd) for fd in fds]
+        sockets = [socket.socket(fileno=fd) if stat.S_ISSOCK(os.fstat(fd).st_mode) else os.fdopen(fd, "rb")
+                   for fd in fds]
         if not data:
             raise ConnectionError("netd closed the connection")
         assert len(data) == REPLY.size, len(data)
@@ -110,6 +113,8 @@ class Client:
             reply = self.receive()
             if reply.verb == GONE:
                 self.gone.append(reply)
+            elif reply.verb == REPLACED:
+                self.replaced = True
             else:
                 self.early.setdefault(reply.serial, []).append(reply)
         return self.early[serial].pop(0)

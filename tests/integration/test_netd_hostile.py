@@ -16,7 +16,7 @@ import time
 import pytest
 
 from netd_fixtures import *  # noqa: F403
-from netd_protocol import ADOPT, ATTACH, DETACH, HELLO, LIST, Client, Netd, request
+from netd_protocol import ADOPT, ATTACH, DETACH, HELLO, KEEP, LIST, TAKE, Client, Netd, request
 from netns import Netns
 
 EPROTO, EINVAL, ENOENT, EACCES, EOPNOTSUPP = 71, 22, 2, 13, 95
@@ -160,7 +160,7 @@ def test_wrong_version_is_told_ours(client):
     assert reply.version == 1 and client.hello().error == 0
 
 
-@pytest.mark.parametrize("verb", [0, 6, 7, 255, 0x80000000, 0xFFFFFFFF])
+@pytest.mark.parametrize("verb", [0, 6, 9, 10, 255, 0x80000000, 0xFFFFFFFF])
 def test_unknown_verbs_are_refused(client, verb):
     serial = client.send(verb)
     reply = client.receive()
@@ -217,7 +217,7 @@ def test_descriptors_with_other_verbs_are_refused_and_closed(netd, client, conta
     client.hello()
     before = netd.open_fds()
     with open("/dev/null") as null:
-        for verb, kwargs in [(HELLO, {}), (LIST, {}), (DETACH, {"id": "c1"}),
+        for verb, kwargs in [(HELLO, {}), (LIST, {}), (TAKE, {}), (KEEP, {}), (DETACH, {"id": "c1"}),
                              (ATTACH, {"id": "c1", "path": container.path})]:
             refused(client.call(verb, fds=[null, null], **kwargs), EPROTO, "fds")
         refused(client.adopt("c1", [null, null, null]), EPROTO, "fds")

@@ -73,7 +73,7 @@ static void test_envelope(void **state)
 	request = attach();
 	request.serial = 0;
 	assert_int_equal(check(&request), -EPROTO);
-	static const uint32_t verbs[] = {0, NETD_GONE, 7, 0xffffffff};
+	static const uint32_t verbs[] = {0, NETD_GONE, NETD_REPLACED, 10, 0xffffffff};
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		request = attach();
 		request.verb = verbs[i];
