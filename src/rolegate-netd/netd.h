@@ -43,7 +43,7 @@ struct netd {
 
 	int listen_fd, signal_fd;
 	struct loop_source listen_source, signal_source;
-	struct loop_timer accept_again;
+	struct loop_timer accept_again, watchdog;
 	int64_t refusal_logged_ms;
 	unsigned refusals;
 

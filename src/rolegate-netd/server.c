@@ -168,6 +168,14 @@ static void handle_accept_again(void *user)
 	loop_change(&netd->loop, &netd->listen_source, EPOLLIN);
 }
 
+static void handle_watchdog(void *user)
+{
+	struct netd *netd = user;
+
+	notify_watchdog();
+	loop_timer_set(&netd->loop, &netd->watchdog, notify_watchdog_ms());
+}
+
 static void reload(struct netd *netd)
 {
 	struct config config;
@@ -242,6 +250,9 @@ int server_run(struct netd *netd)
 	if (r < 0)
 		return r;
 	host_guard_run(netd);
+	netd->watchdog = (struct loop_timer){.handle = handle_watchdog, .user = netd};
+	if (notify_watchdog_ms() > 0)
+		loop_timer_set(&netd->loop, &netd->watchdog, notify_watchdog_ms());
 	notify_ready();
 	log_info(NULL, "serving at %s, port %lld in each netns", netd->config.netd.socket,
 		 (long long)netd->config.intercept.port);

@@ -31,6 +31,7 @@ struct daemon {
 	struct config config;
 	struct event_base *base;
 	struct event *signals[N_SIGNALS];
+	struct event *watchdog; /* NULL: no one wants to hear */
 	struct state state;
 	struct container_registry registry;
 	struct session_pool pool;
@@ -273,6 +274,25 @@ static int watch_signals(struct daemon *d)
 	return 0;
 }
 
+static void on_watchdog(evutil_socket_t fd, short what, void *data)
+{
+	(void)fd;
+	(void)what;
+	(void)data;
+	notify_watchdog();
+}
+
+static int start_watchdog(struct daemon *d)
+{
+	int64_t ms = notify_watchdog_ms();
+	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	if (ms == 0)
+		return 0;
+	d->watchdog = event_new(d->base, -1, EV_PERSIST, on_watchdog, NULL);
+	return d->watchdog && event_add(d->watchdog, &tv) == 0 ? 0 : -ENOMEM;
+}
+
 static int make_parent(const char *path, struct diag *diag)
 {
 	char copy[256];
@@ -355,6 +375,8 @@ static int make_parts(struct daemon *d, struct diag *diag)
 		r = issuer_new(d->base, &d->pool, d->sts, on_session_changed, d, &d->issuer);
 	if (r == 0)
 		r = watch_signals(d);
+	if (r == 0)
+		r = start_watchdog(d);
 	if (r < 0)
 		return r;
 	registrar_set_issuer(d->registrar, d->issuer);
@@ -460,6 +482,8 @@ struct daemon *daemon_free(struct daemon *d)
 	for (size_t i = 0; i < N_SIGNALS; i++)
 		if (d->signals[i])
 			event_free(d->signals[i]);
+	if (d->watchdog)
+		event_free(d->watchdog);
 	if (d->base)
 		event_base_free(d->base);
 	state_close(&d->state);

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "util/fd.h"
 
@@ -49,4 +50,22 @@ void notify_reloading(void)
 void notify_stopping(void)
 {
 	notify("STOPPING=1");
+}
+
+int64_t notify_watchdog_ms(void)
+{
+	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+	char *end;
+
+	if (!usec || (pid && strtoll(pid, NULL, 10) != (long long)getpid()))
+		return 0;
+	long long n = strtoll(usec, &end, 10);
+	if (n <= 0 || *end)
+		return 0;
+	return n >= 2000 ? n / 2000 : 1;
+}
+
+void notify_watchdog(void)
+{
+	notify("WATCHDOG=1");
 }

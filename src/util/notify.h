@@ -3,6 +3,13 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 void notify_ready(void);
 void notify_reloading(void);
 void notify_stopping(void);
+
+/* notify_watchdog_ms(): how often the manager wants to hear that we are alive (half the time it
+ * waits, from $WATCHDOG_USEC and $WATCHDOG_PID); 0: never. */
+int64_t notify_watchdog_ms(void);
+void notify_watchdog(void);

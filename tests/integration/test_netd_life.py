@@ -296,6 +296,24 @@ def test_service_manager_is_told(machine):
             assert manager.recv(100) == b"STOPPING=1"
 
 
+def test_watchdog_hears_from_netd_and_from_no_one_elses(machine):
+    for pid, heard in ((None, True), ("1", False)):
+        with Netd(machine, start=False) as netd:
+            path = os.path.join(netd.directory.name, "notify")
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+                manager.bind(path)
+                manager.settimeout(10 if heard else 1)
+                netd.start(env={**os.environ, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000",
+                                **({"WATCHDOG_PID": pid} if pid else {})})
+                assert manager.recv(100) == b"READY=1"
+                if not heard:
+                    with pytest.raises(TimeoutError):
+                        manager.recv(100)
+                    continue
+                for _ in range(3):
+                    assert manager.recv(100) == b"WATCHDOG=1"
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_stop_leaves_all_rules(machine, container, netd, how):
     with netd.client() as client:
