@@ -527,10 +527,8 @@ int connection_new(struct frontend_door *door, int fd, bool ipv6, int64_t now_ms
 
 void connection_part(struct connection *c, int64_t now_ms)
 {
-	char byte;
-
 	/* Asked already: it is answered when its event comes. */
-	if (recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+	if (recv(c->fd, &(char){0}, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
 		return;
 	if (shutdown(c->fd, SHUT_WR) < 0)
 		connection_free(c);

@@ -1,6 +1,7 @@
 #include "privileged/firewall.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -210,4 +211,70 @@ int firewall_host_check(const struct firewall_state *expect, enum firewall_drift
 		compare(&expect->filter[i], &have.filter[i], i, "filter", ret, diag);
 	}
 	return 0;
+}
+
+/* The packets of the DROPs of ours in what iptables-save -c wrote. */
+static uint64_t count_hits(const char *saved)
+{
+	uint64_t hits = 0;
+
+	for (const char *line = saved; line && *line;) {
+		const char *end = strchrnul(line, '\n');
+		unsigned long long packets;
+		const char *chain = memmem(line, (size_t)(end - line), " -A ROLEGATE-", 13);
+		if (chain && memmem(chain, (size_t)(end - chain), "-j DROP", 7) &&
+		    sscanf(line, "[%llu:", &packets) == 1)
+			hits += packets;
+		line = *end ? end + 1 : end;
+	}
+	return hits;
+}
+
+int firewall_host_report(const struct firewall_host *host,
+			 struct firewall_report ret[IPTABLES_FAMILIES], struct diag *diag)
+{
+	const struct rules_variables variables = {
+		.protect_host = host->protect_host,
+		.rolegate_uid = host->rolegate_uid,
+	};
+	_cleanup_texts_ struct texts rules = {0}, raw = {0}, filter = {0};
+	struct firewall_state state;
+	bool v6 = families() > IPTABLES_V6;
+
+	memset(ret, 0, IPTABLES_FAMILIES * sizeof(*ret));
+	int r = render(host_files, &variables, &rules, diag);
+	if (r == 0)
+		r = host_state(&state, diag);
+	if (r == 0)
+		r = iptables_save_counters("raw", v6, raw.family, diag);
+	if (r == 0)
+		r = iptables_save_counters("filter", v6, filter.family, diag);
+	for (int i = 0, n = families(); r == 0 && i < n; i++)
+		ret[i] = (struct firewall_report){
+			.want = rules_count(rules.family[i].data),
+			.have = state.raw[i].n + state.filter[i].n,
+			.first = state.raw[i].first && state.filter[i].first,
+			.hits = count_hits(raw.family[i].data) + count_hits(filter.family[i].data),
+		};
+	return r;
+}
+
+int firewall_netns_report(uint16_t port, struct firewall_report ret[IPTABLES_FAMILIES],
+			  struct diag *diag)
+{
+	const struct rules_variables variables = {.port = port};
+	_cleanup_texts_ struct texts rules = {0}, saved = {0};
+	struct rules_digest digest;
+
+	memset(ret, 0, IPTABLES_FAMILIES * sizeof(*ret));
+	int r = render(netns_files, &variables, &rules, diag);
+	if (r == 0)
+		r = iptables_save(NULL, families() > IPTABLES_V6, saved.family, diag);
+	for (int i = 0, n = families(); r == 0 && i < n; i++) {
+		rules_digest(saved.family[i].data, &digest);
+		ret[i] = (struct firewall_report){.want = rules_count(rules.family[i].data),
+						  .have = digest.n,
+						  .first = digest.first};
+	}
+	return r;
 }

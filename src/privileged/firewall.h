@@ -33,6 +33,21 @@ struct firewall_state {
 	struct rules_digest filter[IPTABLES_FAMILIES];
 };
 
+/* Of one family, for a person to look at. */
+struct firewall_report {
+	size_t want, have; /* rules; want 0: the family does not exist here */
+	bool first;	   /* ours are the first in their chains */
+	uint64_t hits;	   /* packets that a DROP of ours has stopped */
+};
+
+/* firewall_host_report(host, ret, diag): how the host's rules stand. 0 or -errno. */
+int firewall_host_report(const struct firewall_host *host,
+			 struct firewall_report ret[IPTABLES_FAMILIES], struct diag *diag);
+
+/* firewall_netns_report(port, ret, diag): likewise in a container's netns; no hits. */
+int firewall_netns_report(uint16_t port, struct firewall_report ret[IPTABLES_FAMILIES],
+			  struct diag *diag);
+
 enum firewall_drift {
 	FIREWALL_INTACT,
 	FIREWALL_OVERTAKEN, /* all there, but another rule was put before our jump */

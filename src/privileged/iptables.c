@@ -126,7 +126,7 @@ static int spawn(struct process *p, const char *path, char *const argv[])
 }
 
 static int process_start(struct process *p, enum iptables_family family, const char *verb,
-			 const char *const arguments[2], const char *input, struct diag *diag)
+			 const char *const arguments[3], const char *input, struct diag *diag)
 {
 	char path[64];
 
@@ -150,7 +150,7 @@ static int process_start(struct process *p, enum iptables_family family, const c
 		argv[n++] = (char *)"-w";
 		argv[n++] = (char *)"10";
 	}
-	for (size_t i = 0; arguments && i < 2 && arguments[i] && n < 5; i++)
+	for (size_t i = 0; arguments && i < 3 && arguments[i] && n < 5; i++)
 		argv[n++] = (char *)arguments[i];
 	r = spawn(p, path, argv);
 	if (r < 0)
@@ -215,13 +215,19 @@ int iptables_restore(const char *const rules[IPTABLES_FAMILIES], int ret_error[I
 	return first;
 }
 
-int iptables_save(const char *table, bool want_v6, struct buf ret[IPTABLES_FAMILIES],
-		  struct diag *diag)
+static int save(const char *table, bool counters, bool want_v6, struct buf ret[IPTABLES_FAMILIES],
+		struct diag *diag)
 {
 	_cleanup_process_ struct process v4 = PROCESS_NONE;
 	_cleanup_process_ struct process v6 = PROCESS_NONE;
 	struct process *const processes[IPTABLES_FAMILIES] = {&v4, &v6};
-	const char *const arguments[2] = {table ? "-t" : NULL, table};
+	const char *const arguments[3] = {
+		counters ? "-c"
+		: table	 ? "-t"
+			 : NULL,
+		counters && table ? "-t" : table,
+		counters ? table : NULL,
+	};
 	int families = want_v6 ? IPTABLES_FAMILIES : IPTABLES_V6;
 
 	for (int i = 0; i < families; i++) {
@@ -242,4 +248,16 @@ int iptables_save(const char *table, bool want_v6, struct buf ret[IPTABLES_FAMIL
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+int iptables_save(const char *table, bool want_v6, struct buf ret[IPTABLES_FAMILIES],
+		  struct diag *diag)
+{
+	return save(table, false, want_v6, ret, diag);
+}
+
+int iptables_save_counters(const char *table, bool want_v6, struct buf ret[IPTABLES_FAMILIES],
+			   struct diag *diag)
+{
+	return save(table, true, want_v6, ret, diag);
 }

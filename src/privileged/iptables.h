@@ -23,6 +23,9 @@ int iptables_restore(const char *const rules[IPTABLES_FAMILIES], int ret_error[I
 		     struct diag *diag);
 
 /* iptables_save(table, want_v6, ret, diag): the rules there are, appended to ret[family]. All
- * tables if `table` is NULL. 0 or -errno. */
+ * tables if `table` is NULL. 0 or -errno. iptables_save_counters() has "[packets:bytes] " before
+ * each rule. */
 int iptables_save(const char *table, bool want_v6, struct buf ret[IPTABLES_FAMILIES],
 		  struct diag *diag);
+int iptables_save_counters(const char *table, bool want_v6, struct buf ret[IPTABLES_FAMILIES],
+			   struct diag *diag);

@@ -39,6 +39,7 @@ static int parse_entry(json_t *object, struct role_map_entry *ret, struct diag *
 	    take_string(object, KEYS("state"), &ret->state) < 0 ||
 	    take_string(object, KEYS("role_arn"), &ret->role_arn) < 0 ||
 	    take_string(object, KEYS("last_error"), &ret->last_error) < 0 ||
+	    take_string(object, KEYS("netns"), &ret->netns) < 0 ||
 	    take_string(json_object_get(object, "image"), KEYS("ref", "digest"), &ret->image) < 0)
 		return no_memory(diag);
 	if (!ret->id)
@@ -108,6 +109,7 @@ struct role_map *role_map_free(struct role_map *map)
 		free(entry->role_arn);
 		free(entry->image);
 		free(entry->last_error);
+		free(entry->netns);
 	}
 	free(map->entries);
 	free(map);

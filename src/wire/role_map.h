@@ -20,6 +20,7 @@ struct role_map_entry {
 	int64_t expiration_s; /* seconds since the epoch; 0: no credentials */
 	int64_t requests;     /* -1: unknown */
 	uint64_t netns_inode; /* 0: unknown (it is being registered) */
+	char *netns;	      /* a path; NULL: unknown */
 	int64_t pid;	      /* 0: none, or unknown */
 };
 

@@ -73,6 +73,13 @@ class Request:
         path, _, query = target.partition("?")
         return path or "/", query
 
+    def set_hop_limit(self, hops):
+        """How far the answer's packets travel."""
+        if self._sock.family == socket.AF_INET6:
+            self._sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, hops)
+        else:
+            self._sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, hops)
+
     def peer_gone(self):
         """True once the client has closed or half-closed its side."""
         poll = select.poll()

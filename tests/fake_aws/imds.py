@@ -102,6 +102,8 @@ class ImdsService:
         ttl = int(values[0])
         if not 1 <= ttl <= MAX_TTL_S:
             return _page(400)
+        if hops := self._world.faults.get("imds_hop_limit"):
+            request.set_hop_limit(hops)
         return Response(200, self._tokens.new(ttl),
                         [(TTL_HEADER, str(ttl)), ("Content-Type", "text/plain")])
 
@@ -116,7 +118,7 @@ class ImdsService:
             if not remaining:
                 return _page(401)
             headers.append((TTL_HEADER, str(remaining)))
-        elif self._tokens_required:
+        elif self._tokens_required and not self._world.faults.get("imds_optional_tokens"):
             return _page(401)
 
         node = self._find(segments)
