@@ -360,7 +360,16 @@ static void print_value(const struct key *key, const struct config *config, stru
 			buf_puts(out, config->aws.base_credentials == BASE_IMDS ? "imds"
 										: "environment");
 		return;
-	default:
+	case UNCONFINED:
+		buf_puts(out, *(const bool *)at ? "refuse" : "warn");
+		return;
+	case STRING:
+	case PATH:
+	case SOCKET:
+	case URL:
+	case LIST:
+	case LEVEL:
+	case AUDIT:
 		text = *(char *const *)at;
 		buf_puts(out, text ? text : "(none)");
 	}

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import time
 
@@ -220,20 +219,16 @@ def test_denied_by_sts_may_start_without(host):
     host.wait(lambda: ids(host) == set(), "the end of the registration")
 
 
-def test_denied_by_policy_never_starts(host):
+def test_denied_by_policy_never_starts():
     """Whatever on_not_ready says: that is about time."""
-    host.settings["runtime"]["on_not_ready"] = "start"
-    host.write_settings()
-    host.set_policy({"version": 1, "rules": [{"name": "web", "roles": [ROLE + "web"],
-                                              "images": ["registry.example.com/web*"]}]})
-    host.daemon.process.send_signal(signal.SIGHUP)
-    time.sleep(0.2 * SLOW)
-    for runc in make(host):
-        code, out, err = runc.run("c", args=["/bin/sh", "-c", "echo started"], env=["IAM_ROLE=web"])
-        assert code != 0 and "started" not in out and "no rule allows" in err and ROLE + "web" in err, err
-        code, out, err = runc.run("d", env=["IAM_ROLE=web"],
-                                  annotations={"io.kubernetes.cri.image-name": "registry.example.com/web:1"})
-        assert code == 0, err
+    policy = {"version": 1, "rules": [{"name": "web", "roles": [ROLE + "web"], "images": ["registry.example.com/web*"]}]}
+    with Host({"runtime": {"path": RUNC, "account": ACCOUNT, "on_not_ready": "start"}}, policy) as host:
+        for runc in make(host):
+            code, out, err = runc.run("c", args=["/bin/sh", "-c", "echo started"], env=["IAM_ROLE=web"])
+            assert code != 0 and "started" not in out and "no rule allows" in err and ROLE + "web" in err, err
+            code, out, err = runc.run("d", env=["IAM_ROLE=web"],
+                                      annotations={"io.kubernetes.cri.image-name": "registry.example.com/web:1"})
+            assert code == 0, err
 
 
 def test_no_daemon_no_start(host):
