@@ -8,15 +8,8 @@
 
 #include "core/metrics.h"
 #include "net/original_destination.h"
+#include "net/turns.h"
 #include "util/fd.h"
-
-/* Fairness. A container whose connections have had DOOR_REQUESTS answered within one millisecond
- * has the rest wait: its connections queue at its door, the doors take turns, and between two
- * rounds of turns the loop looks at everyone else's sockets. So no container, however many
- * connections it floods, delays another's request by more than a round; and with no one else there
- * it loses nothing, since a turn follows at once. */
-#define DOOR_REQUESTS 32
-#define ROUND_REQUESTS 64
 
 /* A peer that does not read its answers gets no more of them than this before it does, in bytes. */
 #define OUT_MAX (48 * 1024)
@@ -66,50 +59,6 @@ static void enter(struct connection *c, enum connection_state state, int64_t now
 	enter_until(c, state, now_ms + state_ms[state], now_ms);
 }
 
-static void leave_turns(struct connection *c)
-{
-	struct frontend_door *door = c->door;
-
-	if (!c->waits_turn)
-		return;
-	c->waits_turn = false;
-	TAILQ_REMOVE(&door->turns, c, turn_link);
-	if (TAILQ_EMPTY(&door->turns))
-		TAILQ_REMOVE(&door->frontend->turns, door, turns_link);
-}
-
-static void arm_turns(struct frontend *f)
-{
-	static const struct timeval now = {0, 0};
-
-	/* Not event_active(): that would run before the loop has looked at the sockets again. */
-	event_add(f->turn, &now);
-}
-
-static void wait_turn(struct connection *c)
-{
-	struct frontend_door *door = c->door;
-	struct frontend *f = door->frontend;
-
-	if (c->waits_turn)
-		return;
-	if (TAILQ_EMPTY(&f->turns))
-		arm_turns(f);
-	if (TAILQ_EMPTY(&door->turns))
-		TAILQ_INSERT_TAIL(&f->turns, door, turns_link);
-	c->waits_turn = true;
-	TAILQ_INSERT_TAIL(&door->turns, c, turn_link);
-}
-
-static bool has_had_enough(struct frontend_door *door, int64_t now_ms)
-{
-	if (door->window_ms != now_ms) {
-		door->window_ms = now_ms;
-		door->window_requests = 0;
-	}
-	return door->window_requests >= DOOR_REQUESTS;
-}
-
 static void touch(struct connection *c)
 {
 	struct frontend_door *door = c->door;
@@ -128,7 +77,7 @@ void connection_free(struct connection *c)
 	if (c->freed)
 		*c->freed = true;
 	event_del(&c->event);
-	leave_turns(c);
+	turns_leave(c);
 	TAILQ_REMOVE(&f->waiting[c->state], c, wait_link);
 	TAILQ_REMOVE(&door->connections, c, door_link);
 	door->n_connections--;
@@ -325,7 +274,7 @@ static void written(struct connection *c, int64_t now_ms)
 	if (!c->close_after_write) {
 		enter(c, c->in.len > 0 ? CONNECTION_READING : CONNECTION_IDLE, now_ms);
 		if (c->unprocessed)
-			wait_turn(c);
+			turns_wait(c);
 		return;
 	}
 	if (!c->drain_after_write || shutdown(c->fd, SHUT_WR) < 0) {
@@ -347,7 +296,7 @@ void connection_wake(struct connection *c, int64_t now_ms)
 	c->awaited = NULL;
 	event_add(&c->event, NULL);
 	enter(c, CONNECTION_READING, now_ms);
-	wait_turn(c);
+	turns_wait(c);
 }
 
 /* Keep what did not make a whole request. */
@@ -372,7 +321,7 @@ static void process(struct connection *c, size_t len, int64_t now_ms)
 
 	buf_reset(&f->out);
 	while (step == STEP_MORE && at < len) {
-		if (has_had_enough(c->door, now_ms) || f->out.len >= OUT_MAX)
+		if (turns_had_enough(c->door, now_ms) || f->out.len >= OUT_MAX)
 			step = STEP_LATER;
 		else
 			step = take_request(c, f->read, len, &at, now_ms);
@@ -400,7 +349,7 @@ static void process(struct connection *c, size_t len, int64_t now_ms)
 	/* Else: more of the same unfinished request; its deadline stands. */
 }
 
-static void take_turn(struct connection *c, int64_t now_ms)
+void connection_take_turn(struct connection *c, int64_t now_ms)
 {
 	struct frontend *f = c->door->frontend;
 	size_t kept = c->in.len;
@@ -431,37 +380,10 @@ static void on_readable(struct connection *c, int64_t now_ms)
 	if (c->waits_turn)
 		return;
 	/* Behind those of the same door that have waited longer. */
-	if (!TAILQ_EMPTY(&c->door->turns) || has_had_enough(c->door, now_ms))
-		wait_turn(c);
+	if (!TAILQ_EMPTY(&c->door->turns) || turns_had_enough(c->door, now_ms))
+		turns_wait(c);
 	else
-		take_turn(c, now_ms);
-}
-
-void connection_give_turns(struct frontend *f, int64_t now_ms)
-{
-	struct frontend_door *door;
-	struct connection *c;
-	unsigned left = ROUND_REQUESTS;
-
-	while (left > 0 && (door = TAILQ_FIRST(&f->turns))) {
-		TAILQ_REMOVE(&f->turns, door, turns_link);
-		TAILQ_INSERT_TAIL(&f->turns, door, turns_link);
-		door->window_ms = now_ms;
-		door->window_requests = 0;
-		while (left > 0 && door->window_requests < DOOR_REQUESTS &&
-		       (c = TAILQ_FIRST(&door->turns))) {
-			leave_turns(c);
-			unsigned before = door->window_requests;
-			take_turn(c, now_ms);
-			/* A turn that answers nothing has cost something, too. */
-			if (door->window_requests == before)
-				door->window_requests++;
-			unsigned cost = door->window_requests - before;
-			left -= cost < left ? cost : left;
-		}
-	}
-	if (!TAILQ_EMPTY(&f->turns))
-		arm_turns(f);
+		connection_take_turn(c, now_ms);
 }
 
 static void on_writable(struct connection *c, int64_t now_ms)

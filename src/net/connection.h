@@ -123,6 +123,5 @@ void connection_expire(struct connection *c, int64_t now_ms);
 /* connection_wake(c, now_ms): a PARKED one: what it waits for may be there. */
 void connection_wake(struct connection *c, int64_t now_ms);
 
-/* connection_give_turns(f, now_ms): serve connections that wait for their turn, for a bounded time.
- */
-void connection_give_turns(struct frontend *f, int64_t now_ms);
+/* connection_take_turn(c, now_ms): read, if there is nothing to answer yet, and answer. */
+void connection_take_turn(struct connection *c, int64_t now_ms);

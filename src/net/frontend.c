@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 
 #include "net/connection.h"
+#include "net/turns.h"
 #include "util/log.h"
 
 /* Connections taken from one listener before others get their turn. */
@@ -161,7 +162,7 @@ static void on_turn(evutil_socket_t fd, short what, void *data)
 {
 	(void)fd;
 	(void)what;
-	connection_give_turns(data, clock_now_ms());
+	turns_give(data, clock_now_ms());
 }
 
 static void on_upstream(struct metadata_item *item, void *data)
