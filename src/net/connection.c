@@ -447,17 +447,6 @@ int connection_new(struct frontend_door *door, int fd, bool ipv6, int64_t now_ms
 	return 0;
 }
 
-void connection_part(struct connection *c, int64_t now_ms)
-{
-	/* Asked already: it is answered when its event comes. */
-	if (recv(c->fd, &(char){0}, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
-		return;
-	if (shutdown(c->fd, SHUT_WR) < 0)
-		connection_free(c);
-	else
-		enter(c, CONNECTION_DRAINING, now_ms);
-}
-
 void connection_expire(struct connection *c, int64_t now_ms)
 {
 	if (c->state == CONNECTION_PARKED) {

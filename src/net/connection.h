@@ -113,9 +113,6 @@ void frontend_connection_gone(struct frontend *f);
 int connection_new(struct frontend_door *door, int fd, bool ipv6, int64_t now_ms);
 void connection_free(struct connection *c);
 
-/* connection_part(c, now_ms): say goodbye on an idle connection, unless a request has come. */
-void connection_part(struct connection *c, int64_t now_ms);
-
 /* connection_expire(c, now_ms): its deadline has passed. PARKED: answered with what is known; 408
  * for a request that did not come whole, then close. */
 void connection_expire(struct connection *c, int64_t now_ms);

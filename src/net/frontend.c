@@ -342,7 +342,7 @@ static void on_drain_timer(evutil_socket_t fd, short what, void *data)
 {
 	struct frontend *f = data;
 	struct connection *c, *next;
-	int64_t now_ms = clock_now_ms();
+	char byte;
 
 	(void)fd;
 	(void)what;
@@ -351,7 +351,9 @@ static void on_drain_timer(evutil_socket_t fd, short what, void *data)
 		stop_accepting(f);
 		for (c = TAILQ_FIRST(&f->waiting[CONNECTION_IDLE]); c; c = next) {
 			next = TAILQ_NEXT(c, wait_link);
-			connection_part(c, now_ms);
+			/* One that has asked is answered when its event comes. */
+			if (recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+				connection_free(c);
 		}
 		if (f->n_connections > 0) {
 			arm_drain(f, FRONTEND_LEAVE_MS);
