@@ -95,19 +95,34 @@ static const char *const day_names[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri"
 static const char *const month_names[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
 					  "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
+static char *put_digits(char *to, int n, int digits)
+{
+	for (int i = digits - 1; i >= 0; i--, n /= 10)
+		to[i] = (char)('0' + n % 10);
+	return to + digits;
+}
+
+/* By hand: printf would be a quarter of what answering a request costs. */
 void clock_format_http_date(int64_t t, char out[static CLOCK_HTTP_DATE_SIZE])
 {
 	time_t tt = (time_t)t;
 	struct tm tm;
-	char text[64];
 
 	if (!gmtime_r(&tt, &tm) || tm.tm_year + 1900 > 9999 || tm.tm_year + 1900 < 0)
 		memset(&tm, 0, sizeof(tm));
-	snprintf(text, sizeof(text), "%s, %02d %s %04d %02d:%02d:%02d GMT",
-		 day_names[tm.tm_wday % 7], tm.tm_mday, month_names[tm.tm_mon % 12],
-		 tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-	memcpy(out, text, CLOCK_HTTP_DATE_SIZE - 1);
-	out[CLOCK_HTTP_DATE_SIZE - 1] = '\0';
+	char *to = stpcpy(out, day_names[tm.tm_wday % 7]);
+	to = put_digits(stpcpy(to, ", "), tm.tm_mday, 2);
+	*to++ = ' ';
+	to = stpcpy(to, month_names[tm.tm_mon % 12]);
+	*to++ = ' ';
+	to = put_digits(to, tm.tm_year + 1900, 4);
+	*to++ = ' ';
+	to = put_digits(to, tm.tm_hour, 2);
+	*to++ = ':';
+	to = put_digits(to, tm.tm_min, 2);
+	*to++ = ':';
+	to = put_digits(to, tm.tm_sec, 2);
+	strcpy(to, " GMT");
 }
 
 int clock_parse_http_date(const char *text, int64_t *ret)
