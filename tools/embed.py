@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Turn text files into one C file of string constants, so that a program needs no data files.
+"""Turn text files into one C file of string constants, so that a program needs no data files. Lines that
+begin with # are left out.
 
 usage: embed.py OUTPUT.c HEADER NAME=FILE...
 """
@@ -19,7 +20,7 @@ def main():
     for pair in pairs:
         name, path = pair.split("=", 1)
         with open(path, encoding="ascii") as f:
-            lines = f.read().splitlines()
+            lines = [line for line in f.read().splitlines() if not line.startswith("#")]
         parts += [f"const char {name}[] =", *map(literal, lines), "\t;", ""]
     with open(output, "w", encoding="ascii") as f:
         f.write("\n".join(parts))

@@ -4,17 +4,28 @@
 #pragma once
 
 #include <event2/event_struct.h>
+#include <sys/socket.h>
 
 #include "net/frontend.h"
 
 TAILQ_HEAD(connection_list, connection);
 TAILQ_HEAD(frontend_door_list, frontend_door);
 
+/* What the doors of bridge mode share. */
+struct shared_doors {
+	struct frontend_door *hall; /* of no container: it has the listeners; NULL without doors */
+	void *by_mark;		    /* tsearch(3) tree of doors */
+	size_t n_doors;
+	int64_t complained_ms; /* when a stranger was last logged */
+};
+
 struct frontend_door {
 	struct frontend *frontend;
-	struct container *container;
+	struct container *container; /* NULL: see struct shared_doors */
 	struct event *listeners[FD_PASS_MAX];
-	size_t n_listeners;
+	size_t n_listeners;	/* 0 in bridge mode */
+	bool shared;		/* bridge mode */
+	struct netd_door known; /* bridge mode: by what its connections are; else mark 0 */
 	struct connection_list connections; /* the least recently active first */
 	size_t n_connections;
 	TAILQ_ENTRY(frontend_door) doors_link;
@@ -80,6 +91,7 @@ struct frontend {
 	struct event_base *base;
 	struct router router;
 	struct upstream *upstream;
+	struct shared_doors shared;
 	struct event
 		*timer;	  /* the next deadline of any connection; not armed without connections */
 	int64_t timer_ms; /* what it is armed for; INT64_MAX: not armed */
@@ -107,6 +119,19 @@ struct frontend {
 
 /* frontend_connection_gone(f): a connection was freed; a drain may have come to its end. */
 void frontend_connection_gone(struct frontend *f);
+
+/* A door without listeners, and one more for it, which becomes the door's. frontend_close() is the
+ * way back. NULL or -ENOMEM. */
+struct frontend_door *frontend_door_new(struct frontend *f, struct container *container);
+int frontend_door_listen(struct frontend_door *door, int fd);
+
+/* shared_door.c: whose is an accepted connection? NULL: nobody's. */
+struct frontend_door *shared_door_find(struct frontend *f, int fd,
+				       const struct sockaddr_storage *peer, int64_t now_ms);
+/* A listener is none any more: every door behind it is broken. */
+void shared_doors_broken(struct frontend *f);
+/* Take the door out; with the last one go the listeners. */
+void shared_door_remove(struct frontend_door *door);
 
 /* connection_new(door, fd, ipv6, now_ms): take over an accepted socket, and answer at once what has
  * already come: a client that sends one request a connection then costs no wait for an event. */

@@ -96,7 +96,9 @@ static void on_accept_failed(struct frontend_door *door, int fd, int error, int6
 		for (size_t i = 0; i < door->n_listeners; i++)
 			if (event_get_fd(door->listeners[i]) == fd)
 				event_del(door->listeners[i]);
-		if (f->broken)
+		if (!door->container)
+			shared_doors_broken(f);
+		else if (f->broken)
 			f->broken(door->container, f->broken_data);
 		break;
 	default: /* EAGAIN, or a peer that left meanwhile */
@@ -106,8 +108,8 @@ static void on_accept_failed(struct frontend_door *door, int fd, int error, int6
 
 static void on_listener(evutil_socket_t fd, short what, void *data)
 {
-	struct frontend_door *door = data;
-	struct frontend *f = door->frontend;
+	struct frontend_door *own = data;
+	struct frontend *f = own->frontend;
 	int64_t now_ms = clock_now_ms();
 	struct sockaddr_storage peer;
 
@@ -117,8 +119,14 @@ static void on_listener(evutil_socket_t fd, short what, void *data)
 		int client = accept4((int)fd, (struct sockaddr *)&peer, &len,
 				     SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (client < 0) {
-			on_accept_failed(door, (int)fd, errno, now_ms);
+			on_accept_failed(own, (int)fd, errno, now_ms);
 			return;
+		}
+		struct frontend_door *door =
+			own->container ? own : shared_door_find(f, client, &peer, now_ms);
+		if (!door) {
+			fd_close(client);
+			continue;
 		}
 		if (door->n_connections >= FRONTEND_CONNECTIONS_MAX)
 			connection_free(TAILQ_FIRST(&door->connections));
@@ -126,7 +134,7 @@ static void on_listener(evutil_socket_t fd, short what, void *data)
 			(void)make_room(f);
 		if (connection_new(door, client, peer.ss_family == AF_INET6, now_ms) < 0) {
 			fd_close(client);
-			on_exhausted(door, ENOMEM, now_ms);
+			on_exhausted(own, ENOMEM, now_ms);
 			return;
 		}
 	}
@@ -259,44 +267,66 @@ void frontend_set_allow(struct frontend *f, const struct metadata_allow *allow)
 	f->router.host_allow = *allow;
 }
 
-int frontend_open(struct frontend *f, struct container *container, const int *fds, size_t n_fds,
-		  struct frontend_door **ret)
+struct frontend_door *frontend_door_new(struct frontend *f, struct container *container)
 {
 	struct frontend_door *door = calloc(1, sizeof(*door));
 
-	if (!door || n_fds > FD_PASS_MAX) {
-		free(door);
-		return -ENOMEM;
-	}
+	if (!door)
+		return NULL;
 	door->frontend = f;
 	door->container = container;
 	TAILQ_INIT(&door->connections);
 	TAILQ_INIT(&door->turns);
-	for (size_t i = 0; i < n_fds; i++) {
-		/* What is accepted inherits it. Answers to pipelined requests go out in pieces, and
-		 * Nagle's algorithm would hold each until the one before is acknowledged. */
-		const int on = 1;
-		(void)setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-		struct event *ev =
-			event_new(f->base, fds[i], EV_READ | EV_PERSIST, on_listener, door);
-		if (!ev || (!f->deaf && event_add(ev, NULL) < 0)) {
-			if (ev)
-				event_free(ev);
-			while (door->n_listeners > 0)
-				event_free(door->listeners[--door->n_listeners]);
-			free(door);
-			return -ENOMEM;
-		}
-		door->listeners[door->n_listeners++] = ev;
-	}
 	TAILQ_INSERT_TAIL(&f->doors, door, doors_link);
-	f->n_listeners += door->n_listeners;
+	return door;
+}
+
+int frontend_door_listen(struct frontend_door *door, int fd)
+{
+	struct frontend *f = door->frontend;
+	/* What is accepted inherits it. Answers to pipelined requests go out in pieces, and Nagle's
+	 * algorithm would hold each until the one before is acknowledged. */
+	const int on = 1;
+
+	if (door->n_listeners == FD_PASS_MAX)
+		return -ENOMEM;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	struct event *ev = event_new(f->base, fd, EV_READ | EV_PERSIST, on_listener, door);
+	if (!ev || (!f->deaf && event_add(ev, NULL) < 0)) {
+		if (ev)
+			event_free(ev);
+		return -ENOMEM;
+	}
+	door->listeners[door->n_listeners++] = ev;
+	f->n_listeners++;
+	return 0;
+}
+
+int frontend_open(struct frontend *f, struct container *container, const int *fds, size_t n_fds,
+		  struct frontend_door **ret)
+{
+	struct frontend_door *door = frontend_door_new(f, container);
+
+	if (!door)
+		return -ENOMEM;
+	for (size_t i = 0; i < n_fds; i++) {
+		if (frontend_door_listen(door, fds[i]) == 0)
+			continue;
+		/* They are still the caller's. */
+		f->n_listeners -= door->n_listeners;
+		while (door->n_listeners > 0)
+			event_free(door->listeners[--door->n_listeners]);
+		frontend_close(door);
+		return -ENOMEM;
+	}
 	*ret = door;
 	return 0;
 }
 
 size_t frontend_door_fds(const struct frontend_door *door, int ret[FD_PASS_MAX])
 {
+	if (door->shared)
+		door = door->frontend->shared.hall;
 	for (size_t i = 0; i < door->n_listeners; i++)
 		ret[i] = (int)event_get_fd(door->listeners[i]);
 	return door->n_listeners;
@@ -308,6 +338,8 @@ struct frontend_door *frontend_close(struct frontend_door *door)
 
 	if (!door)
 		return NULL;
+	if (door->shared)
+		shared_door_remove(door);
 	for (size_t i = 0; i < door->n_listeners; i++) {
 		int fd = (int)event_get_fd(door->listeners[i]);
 		event_free(door->listeners[i]);

@@ -1,6 +1,7 @@
 /* frontend: the metadata service's connections: accept, read, parse, ask the router, write.
  *
- * The listening socket says which container is asking; nothing the peer sends does. Raw sockets on
+ * The listening socket says which container is asking (in bridge mode what the kernel says of the
+ * connection); nothing the peer sends does. Raw sockets on
  * the event loop: a request that comes in one piece is parsed where it was read, its answer is
  * built in one shared buffer and written at once, so that the common request costs one read, one
  * write and no allocation.
@@ -19,6 +20,7 @@
 #include <event2/event.h>
 
 #include "core/router.h"
+#include "net/netd_client.h"
 #include "net/upstream.h"
 #include "util/fd.h"
 
@@ -47,6 +49,17 @@ void frontend_set_allow(struct frontend *f, const struct metadata_allow *allow);
  * become the door's on success. The container must outlive the door. 0 or -ENOMEM. */
 int frontend_open(struct frontend *f, struct container *container, const int *fds, size_t n_fds,
 		  struct frontend_door **ret);
+
+/* frontend_open_shared(f, container, fds, n_fds, door, ret): serve the container, in bridge mode, on
+ * listeners that it shares with others: a connection is its own if it comes with the door's mark
+ * and from one of the door's addresses; one that is nobody's is closed unanswered. */
+int frontend_open_shared(struct frontend *f, struct container *container, const int *fds,
+			 size_t n_fds, const struct netd_door *door, struct frontend_door **ret);
+
+/* frontend_door_change(door, to): such a door is known by another mark or addresses from now on. 0,
+ * or -ENOMEM: then by none. */
+int frontend_door_change(struct frontend_door *door, const struct netd_door *to);
+uint32_t frontend_door_mark(const struct frontend_door *door);
 
 /* frontend_door_fds(door, ret): the listeners, still the door's (to hand them to netd again). */
 size_t frontend_door_fds(const struct frontend_door *door, int ret[FD_PASS_MAX]);

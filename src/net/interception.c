@@ -21,13 +21,17 @@ struct interception {
 #define SO_NETNS_COOKIE 71 /* Linux 5.14 */
 #endif
 
-/* The cookie of the netns a socket is in; 0 where the kernel has none. */
-static uint64_t netns_cookie(const int *fds, size_t n_fds)
+/* What else than an inode number tells the netns: the cookie of its sockets; in bridge mode, whose
+ * sockets are not in there, the index of its veth. 0 where the kernel has none. */
+static uint64_t netns_cookie(const struct netd_answer *answer)
 {
 	uint64_t cookie = 0;
 	socklen_t len = sizeof(cookie);
 
-	if (n_fds == 0 || getsockopt(fds[0], SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0)
+	if (answer->mode == NETD_MODE_BRIDGE)
+		return answer->door.link;
+	if (answer->n_fds == 0 ||
+	    getsockopt(answer->fds[0], SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0)
 		return 0;
 	return cookie;
 }
@@ -45,13 +49,24 @@ static void close_all(const int *fds, size_t n_fds)
 		fd_close(fds[i]);
 }
 
-/* Serve the container on these listeners, which become the door's. */
-static int open_door(struct interception *i, struct container *c, const int *fds, size_t n_fds)
+static enum netd_mode mode_of(const struct container *c)
 {
-	int r = n_fds > 0 ? frontend_open(i->deps.frontend, c, fds, n_fds, &c->door) : -EPROTO;
+	return c->registration->intercept == INTERCEPT_BRIDGE ? NETD_MODE_BRIDGE : NETD_MODE_NETNS;
+}
 
+/* Serve the container on the answer's listeners, which become the door's. */
+static int open_door(struct interception *i, struct container *c, const struct netd_answer *answer)
+{
+	int r = -EPROTO;
+
+	if (answer->n_fds > 0 && answer->mode == mode_of(c))
+		r = answer->mode == NETD_MODE_BRIDGE
+			    ? frontend_open_shared(i->deps.frontend, c, answer->fds, answer->n_fds,
+						   &answer->door, &c->door)
+			    : frontend_open(i->deps.frontend, c, answer->fds, answer->n_fds,
+					    &c->door);
 	if (r < 0) {
-		close_all(fds, n_fds);
+		close_all(answer->fds, answer->n_fds);
 		return r;
 	}
 	c->phase = CONTAINER_STANDING;
@@ -80,7 +95,7 @@ static void on_attached(const struct netd_answer *answer, void *context, void *d
 		i->events.failed(c, answer, i->data);
 		return;
 	}
-	uint64_t cookie = netns_cookie(answer->fds, answer->n_fds);
+	uint64_t cookie = netns_cookie(answer);
 	if (c->netns_ino != 0 && !is_same_netns(c, answer->netns_dev, answer->netns_ino, cookie)) {
 		close_all(answer->fds, answer->n_fds);
 		(void)netd_client_detach(i->netd, c->id, NULL, NULL);
@@ -90,7 +105,7 @@ static void on_attached(const struct netd_answer *answer, void *context, void *d
 	c->netns_dev = answer->netns_dev;
 	c->netns_ino = answer->netns_ino;
 	c->netns_cookie = cookie;
-	if (open_door(i, c, answer->fds, answer->n_fds) < 0) {
+	if (open_door(i, c, answer) < 0) {
 		(void)netd_client_detach(i->netd, c->id, NULL, NULL);
 		fail(i, c, -ENOMEM, "", "the listeners could not be served");
 	}
@@ -122,15 +137,23 @@ static void on_broken(struct container *c, void *data)
 static void on_adopted(const struct netd_answer *answer, void *context, void *data)
 {
 	struct container *c = data;
+	bool bridged = mode_of(c) == NETD_MODE_BRIDGE;
 
 	c->netd_asked = false;
-	if (answer->error == 0) {
-		c->netd_knows = true;
-	} else if (answer->error != -ECONNRESET) {
+	if (answer->error == -ECONNRESET)
+		return;
+	if (answer->error < 0) {
 		log_error(c->id,
 			  "rolegate-netd does not take over the listeners: %s; attaching anew",
 			  answer->text);
 		attach_anew(context, c);
+	} else if (bridged && netns_cookie(answer) != c->netns_cookie) {
+		log_warning(c->id, "its netns has another veth now: attaching it anew");
+		attach_anew(context, c);
+	} else if (bridged && frontend_door_change(c->door, &answer->door) < 0) {
+		log_error(c->id, "out of memory: it is not served any more");
+	} else {
+		c->netd_knows = true;
 	}
 }
 
@@ -147,22 +170,34 @@ static void on_detached(const struct netd_answer *answer, void *context, void *d
 	i->events.lowered(c, i->data);
 }
 
+static int adopt(struct interception *i, struct container *c)
+{
+	struct netd_answer place = {.netns_dev = c->netns_dev, .netns_ino = c->netns_ino};
+
+	place.n_fds = frontend_door_fds(c->door, place.fds);
+	if (mode_of(c) == NETD_MODE_NETNS)
+		return netd_client_adopt(i->netd, c->id, place.fds, place.n_fds, on_adopted, c);
+	place.door.mark = frontend_door_mark(c->door);
+	return netd_client_adopt_bridge(i->netd, c->id, c->registration->netns, &place, on_adopted,
+					c);
+}
+
 /* Ask netd for what the container's phase needs, if it can be asked and has not been. */
 static void advance(struct interception *i, struct container *c)
 {
-	int fds[FD_PASS_MAX], r = 0;
+	int r = 0;
 
 	if (!netd_client_is_ready(i->netd) || c->netd_asked)
 		return;
 	switch (c->phase) {
 	case CONTAINER_ATTACHING:
-		r = netd_client_attach(i->netd, c->id, c->registration->netns, on_attached, c);
+		r = netd_client_attach(i->netd, c->id, mode_of(c), c->registration->netns,
+				       on_attached, c);
 		break;
 	case CONTAINER_STANDING:
 		if (c->netd_knows)
 			return;
-		r = netd_client_adopt(i->netd, c->id, fds, frontend_door_fds(c->door, fds),
-				      on_adopted, c);
+		r = adopt(i, c);
 		break;
 	case CONTAINER_DETACHING:
 		r = netd_client_detach(i->netd, c->id, on_detached, c);
@@ -174,22 +209,23 @@ static void advance(struct interception *i, struct container *c)
 		c->netd_asked = true;
 }
 
-static void on_attachment(const char *id, uint64_t netns_dev, uint64_t netns_ino, const int *fds,
-			  size_t n_fds, void *data)
+static void on_attachment(const char *id, const struct netd_answer *answer, void *data)
 {
 	struct interception *i = data;
 	struct container *c = container_find(i->deps.registry, id);
-
-	bool same = c && is_same_netns(c, netns_dev, netns_ino, netns_cookie(fds, n_fds));
+	bool same = c && mode_of(c) == answer->mode &&
+		    is_same_netns(c, answer->netns_dev, answer->netns_ino, netns_cookie(answer));
 
 	if (same && c->phase == CONTAINER_ATTACHING) {
 		/* One we had before our restart; a fresh one has no netns inode yet. */
-		if (open_door(i, c, fds, n_fds) < 0)
+		if (open_door(i, c, answer) < 0)
 			fail(i, c, -ENOMEM, "", "the listeners could not be served");
 		return;
 	}
-	close_all(fds, n_fds);
-	if (same && c->phase == CONTAINER_STANDING) {
+	close_all(answer->fds, answer->n_fds);
+	if (same && c->phase == CONTAINER_STANDING &&
+	    (answer->mode == NETD_MODE_NETNS ||
+	     frontend_door_change(c->door, &answer->door) == 0)) {
 		c->netd_knows = true;
 		return;
 	}
@@ -206,6 +242,10 @@ static void on_ready(void *data)
 	/* Those that go first, so that one which comes under the same id finds its place free. */
 	TAILQ_FOREACH (c, &i->deps.registry->departing, link)
 		advance(i, c);
+	/* Those that stand next: netd takes bridge mode's listeners over before it would make some. */
+	TAILQ_FOREACH (c, &i->deps.registry->containers, link)
+		if (c->phase == CONTAINER_STANDING)
+			advance(i, c);
 	TAILQ_FOREACH (c, &i->deps.registry->containers, link)
 		advance(i, c);
 	i->events.ready(i->data);

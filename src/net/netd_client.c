@@ -110,21 +110,17 @@ static struct netd_op *find_op(struct netd_client *client, uint64_t serial)
 	return NULL;
 }
 
-static int enqueue(struct netd_client *client, enum netd_verb verb, const char *id,
-		   const char *path, const int *fds, size_t n_fds, netd_client_cb *cb, void *data)
+static int enqueue_request(struct netd_client *client, const struct netd_request *request,
+			   const int *fds, size_t n_fds, netd_client_cb *cb, void *data)
 {
 	if (client->fd < 0)
 		return -ENOTCONN;
 	struct netd_op *op = calloc(1, sizeof(*op));
 	if (!op)
 		return -ENOMEM;
-	op->request = (struct netd_request){
-		.version = NETD_PROTOCOL_VERSION,
-		.verb = verb,
-		.serial = ++client->serial,
-	};
-	snprintf(op->request.id, sizeof(op->request.id), "%s", id);
-	snprintf(op->request.path, sizeof(op->request.path), "%s", path);
+	op->request = *request;
+	op->request.version = NETD_PROTOCOL_VERSION;
+	op->request.serial = ++client->serial;
 	op->cb = cb;
 	op->data = data;
 	TAILQ_INSERT_TAIL(&client->ops, op, link);
@@ -138,6 +134,16 @@ static int enqueue(struct netd_client *client, enum netd_verb verb, const char *
 	}
 	event_add(client->write_event, NULL);
 	return 0;
+}
+
+static int enqueue(struct netd_client *client, enum netd_verb verb, const char *id,
+		   const char *path, const int *fds, size_t n_fds, netd_client_cb *cb, void *data)
+{
+	struct netd_request request = {.verb = verb};
+
+	snprintf(request.id, sizeof(request.id), "%s", id);
+	snprintf(request.path, sizeof(request.path), "%s", path);
+	return enqueue_request(client, &request, fds, n_fds, cb, data);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *data)
@@ -171,21 +177,31 @@ static void close_all(const int *fds, size_t n_fds)
 		fd_close(fds[i]);
 }
 
-static void finish_op(struct netd_client *client, struct netd_op *op,
-		      const struct netd_reply *reply, const int *fds, size_t n_fds)
+static void to_answer(const struct netd_reply *reply, const int *fds, size_t n_fds,
+		      struct netd_answer *ret)
 {
-	struct netd_answer answer = {
+	*ret = (struct netd_answer){
 		.error = -reply->error,
 		.field = reply->field,
 		.text = reply->text,
 		.netns_dev = reply->netns_dev,
 		.netns_ino = reply->netns_ino,
+		.mode = reply->mode,
+		.door = {.mark = reply->mark, .n_sources = reply->n_sources, .link = reply->link},
 		.n_fds = n_fds,
 	};
+	memcpy(ret->door.sources, reply->sources, sizeof(reply->sources));
+	memcpy(ret->fds, fds, sizeof(ret->fds));
+}
+
+static void finish_op(struct netd_client *client, struct netd_op *op,
+		      const struct netd_reply *reply, const int *fds, size_t n_fds)
+{
+	struct netd_answer answer;
 	netd_client_cb *cb = op->cb;
 	void *data = op->data;
 
-	memcpy(answer.fds, fds, sizeof(answer.fds));
+	to_answer(reply, fds, n_fds, &answer);
 	op_free(client, op);
 	if (cb)
 		cb(&answer, client->data, data);
@@ -199,8 +215,9 @@ static void on_list(struct netd_client *client, const struct netd_reply *reply, 
 	struct netd_op *op = find_op(client, reply->serial);
 
 	if (reply->id[0] != '\0') {
-		client->events.attachment(reply->id, reply->netns_dev, reply->netns_ino, fds, n_fds,
-					  client->data);
+		struct netd_answer answer;
+		to_answer(reply, fds, n_fds, &answer);
+		client->events.attachment(reply->id, &answer, client->data);
 		return;
 	}
 	close_all(fds, n_fds);
@@ -373,10 +390,30 @@ bool netd_client_is_ready(const struct netd_client *client)
 	return client->ready;
 }
 
-int netd_client_attach(struct netd_client *client, const char *id, const char *netns_path,
-		       netd_client_cb *cb, void *data)
+int netd_client_attach(struct netd_client *client, const char *id, enum netd_mode mode,
+		       const char *netns_path, netd_client_cb *cb, void *data)
 {
-	return enqueue(client, NETD_ATTACH, id, netns_path, NULL, 0, cb, data);
+	struct netd_request request = {.verb = NETD_ATTACH, .mode = mode};
+
+	snprintf(request.id, sizeof(request.id), "%s", id);
+	snprintf(request.path, sizeof(request.path), "%s", netns_path);
+	return enqueue_request(client, &request, NULL, 0, cb, data);
+}
+
+int netd_client_adopt_bridge(struct netd_client *client, const char *id, const char *netns_path,
+			     const struct netd_answer *place, netd_client_cb *cb, void *data)
+{
+	struct netd_request request = {
+		.verb = NETD_ADOPT,
+		.mode = NETD_MODE_BRIDGE,
+		.netns_dev = place->netns_dev,
+		.netns_ino = place->netns_ino,
+		.mark = place->door.mark,
+	};
+
+	snprintf(request.id, sizeof(request.id), "%s", id);
+	snprintf(request.path, sizeof(request.path), "%s", netns_path);
+	return enqueue_request(client, &request, place->fds, place->n_fds, cb, data);
 }
 
 int netd_client_adopt(struct netd_client *client, const char *id, const int *fds, size_t n_fds,

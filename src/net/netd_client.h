@@ -12,6 +12,14 @@
 
 struct netd_client;
 
+/* By what an accepted connection is known in bridge mode. */
+struct netd_door {
+	uint32_t mark; /* 0: not in bridge mode */
+	struct netd_source sources[NETD_SOURCES_MAX];
+	size_t n_sources;
+	uint32_t link; /* index of the host's end of its veth */
+};
+
 /* An answer. `error` is 0 or a negative errno; `text` says what is wrong, `field` is "netns" when
  * the caller's netns is at fault. The fds in a successful ATTACH are the callback's. Runs once,
  * never before the call that asked for it has returned. */
@@ -19,6 +27,8 @@ struct netd_answer {
 	int error;
 	const char *field, *text;
 	uint64_t netns_dev, netns_ino;
+	enum netd_mode mode;
+	struct netd_door door; /* bridge mode */
 	int fds[FD_PASS_MAX];
 	size_t n_fds;
 };
@@ -26,9 +36,8 @@ struct netd_answer {
 typedef void netd_client_cb(const struct netd_answer *answer, void *context, void *data);
 
 struct netd_client_events {
-	/* One attachment that netd holds; the fds are the handler's. */
-	void (*attachment)(const char *id, uint64_t netns_dev, uint64_t netns_ino, const int *fds,
-			   size_t n_fds, void *data);
+	/* One attachment that netd holds; the answer's fds are the handler's. */
+	void (*attachment)(const char *id, const struct netd_answer *answer, void *data);
 	/* Connected, and every attachment has been told. */
 	void (*ready)(void *data);
 	void (*lost)(void *data);
@@ -51,10 +60,14 @@ bool netd_client_is_ready(const struct netd_client *client);
 
 /* Requests: 0, -ENOTCONN, or -ENOMEM; then cb will not run. If netd is lost meanwhile, cb gets
  * -ECONNRESET. `cb` may be NULL. */
-int netd_client_attach(struct netd_client *client, const char *id, const char *netns_path,
-		       netd_client_cb *cb, void *data);
+int netd_client_attach(struct netd_client *client, const char *id, enum netd_mode mode,
+		       const char *netns_path, netd_client_cb *cb, void *data);
 int netd_client_adopt(struct netd_client *client, const char *id, const int *fds, size_t n_fds,
 		      netd_client_cb *cb, void *data);
+
+/* netd_client_adopt_bridge(…, place, …): of the place, the netns and the mark are looked at. */
+int netd_client_adopt_bridge(struct netd_client *client, const char *id, const char *netns_path,
+			     const struct netd_answer *place, netd_client_cb *cb, void *data);
 int netd_client_detach(struct netd_client *client, const char *id, netd_client_cb *cb, void *data);
 
 /* netd_client_keep(client, fd): have netd hold it for the next rolegated; -1: nothing. Sent at

@@ -9,6 +9,7 @@
 #include "privileged/rule_files.h"
 #include "util/fd.h"
 #include "util/log.h"
+#include "wire/netd_message.h"
 
 /* One text a family. */
 struct texts {
@@ -160,6 +161,7 @@ int firewall_host_apply(const struct firewall_host *host, struct firewall_state 
 {
 	const struct rules_variables variables = {
 		.protect_host = host->protect_host,
+		.mark_mask = host->bridge ? NETD_MARK_MASK : 0,
 		.rolegate_uid = host->rolegate_uid,
 	};
 	_cleanup_texts_ struct texts rules = {0};
@@ -235,6 +237,7 @@ int firewall_host_report(const struct firewall_host *host,
 {
 	const struct rules_variables variables = {
 		.protect_host = host->protect_host,
+		.mark_mask = host->bridge ? NETD_MARK_MASK : 0,
 		.rolegate_uid = host->rolegate_uid,
 	};
 	_cleanup_texts_ struct texts rules = {0}, raw = {0}, filter = {0};

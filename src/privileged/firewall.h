@@ -24,6 +24,7 @@ int firewall_netns_remove(struct diag *diag);
 
 struct firewall_host {
 	bool protect_host;
+	bool bridge; /* let in what bridge mode's rules have marked */
 	uid_t rolegate_uid;
 };
 

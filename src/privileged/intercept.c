@@ -20,11 +20,11 @@ static void close_listeners(struct intercept *intercept)
 
 static int open_listeners(uint16_t port, struct intercept *ret, struct diag *diag)
 {
-	int r = listen_socket_open(AF_INET, port, &ret->listeners[0], diag);
+	int r = listen_socket_open(LISTEN_LOOPBACK, AF_INET, port, &ret->listeners[0], diag);
 	if (r < 0)
 		return r;
 	ret->n_listeners = 1;
-	r = listen_socket_open(AF_INET6, port, &ret->listeners[1], diag);
+	r = listen_socket_open(LISTEN_LOOPBACK, AF_INET6, port, &ret->listeners[1], diag);
 	if (r == -EAFNOSUPPORT)
 		return 0;
 	if (r < 0) {

@@ -19,23 +19,26 @@ union address {
 	struct sockaddr_storage room;
 };
 
-static const char *family_host(int family)
+static const char *host_name(enum listen_scope scope, int family)
 {
-	return family == AF_INET ? "127.0.0.1" : "[::1]";
+	static const char *const names[2][2] = {{"127.0.0.1", "[::1]"}, {"0.0.0.0", "[::]"}};
+
+	return names[scope == LISTEN_ANY][family == AF_INET6];
 }
 
-static socklen_t loopback_address(int family, uint16_t port, union address *ret)
+static socklen_t make_address(enum listen_scope scope, int family, uint16_t port,
+			      union address *ret)
 {
 	*ret = (union address){0};
 	if (family == AF_INET) {
 		ret->v4.sin_family = AF_INET;
 		ret->v4.sin_port = htons(port);
-		ret->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		ret->v4.sin_addr.s_addr = htonl(scope == LISTEN_ANY ? INADDR_ANY : INADDR_LOOPBACK);
 		return sizeof(ret->v4);
 	}
 	ret->v6.sin6_family = AF_INET6;
 	ret->v6.sin6_port = htons(port);
-	ret->v6.sin6_addr = in6addr_loopback;
+	ret->v6.sin6_addr = scope == LISTEN_ANY ? in6addr_any : in6addr_loopback;
 	return sizeof(ret->v6);
 }
 
@@ -56,10 +59,11 @@ static int set_options(int fd, int family)
 	return 0;
 }
 
-int listen_socket_open(int family, uint16_t port, int *ret_fd, struct diag *diag)
+int listen_socket_open(enum listen_scope scope, int family, uint16_t port, int *ret_fd,
+		       struct diag *diag)
 {
 	union address address;
-	socklen_t len = loopback_address(family, port, &address);
+	socklen_t len = make_address(scope, family, port, &address);
 
 	_cleanup_fd_ int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -68,14 +72,19 @@ int listen_socket_open(int family, uint16_t port, int *ret_fd, struct diag *diag
 	int r = set_options(fd, family);
 	if (r == 0 && (bind(fd, &address.any, len) < 0 || listen(fd, BACKLOG) < 0))
 		r = -errno;
+	if (r == -EADDRINUSE && scope == LISTEN_ANY)
+		return diag_fail(EADDRINUSE, diag, NULL,
+				 "port %u of the host is in use: choose another [intercept] "
+				 "bridge_port, or stop what listens there",
+				 port);
 	if (r == -EADDRINUSE)
 		return diag_fail(EADDRINUSE, diag, "netns",
 				 "port %u of %s is in use in the netns: choose another [intercept] "
 				 "port, or stop what listens there",
-				 port, family_host(family));
+				 port, host_name(scope, family));
 	if (r < 0)
-		return diag_fail(-r, diag, NULL, "cannot listen on %s:%u in the netns: %s",
-				 family_host(family), port, strerror(-r));
+		return diag_fail(-r, diag, NULL, "cannot listen on %s:%u: %s",
+				 host_name(scope, family), port, strerror(-r));
 	*ret_fd = fd;
 	fd = -1;
 	return 0;
@@ -89,23 +98,24 @@ static bool option_is(int fd, int option, int want)
 	return getsockopt(fd, SOL_SOCKET, option, &have, &len) == 0 && have == want;
 }
 
-int listen_socket_check(int fd, int family, uint16_t port, struct diag *diag)
+int listen_socket_check(int fd, enum listen_scope scope, int family, uint16_t port,
+			struct diag *diag)
 {
 	union address want, have = {0};
-	socklen_t len = loopback_address(family, port, &want), have_len = sizeof(have);
+	socklen_t len = make_address(scope, family, port, &want), have_len = sizeof(have);
 
 	if (!option_is(fd, SO_DOMAIN, family) || !option_is(fd, SO_TYPE, SOCK_STREAM) ||
 	    !option_is(fd, SO_PROTOCOL, IPPROTO_TCP) || !option_is(fd, SO_ACCEPTCONN, 1))
 		return diag_fail(EINVAL, diag, "fds",
 				 "the descriptor for %s is no listening TCP socket",
-				 family_host(family));
+				 host_name(scope, family));
 	/* Others could then share the port, and take connections that are not theirs. */
 	if (!option_is(fd, SO_REUSEPORT, 0))
 		return diag_fail(EINVAL, diag, "fds", "the listener for %s has SO_REUSEPORT set",
-				 family_host(family));
+				 host_name(scope, family));
 	if (getsockname(fd, &have.any, &have_len) < 0 || have_len != len ||
 	    memcmp(&have, &want, len) != 0)
 		return diag_fail(EINVAL, diag, "fds", "the listener is not bound to %s:%u",
-				 family_host(family), port);
+				 host_name(scope, family), port);
 	return 0;
 }

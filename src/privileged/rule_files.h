@@ -7,3 +7,4 @@ extern const char rule_file_netns_v4[];
 extern const char rule_file_netns_v6[];
 extern const char rule_file_host_v4[];
 extern const char rule_file_host_v6[];
+extern const char rule_file_bridge[];

@@ -7,6 +7,7 @@
 /* Every chain of ours begins so. */
 #define CHAIN_PREFIX "ROLEGATE"
 #define PROTECT_HOST "@PROTECT_HOST@ "
+#define BRIDGE "@BRIDGE@ "
 
 /* Longer lines than this are never ours. */
 #define LINE_SIZE 512
@@ -87,6 +88,12 @@ static int substitute(const char *line, const struct rules_variables *variables,
 		} else if (has_prefix(line, "@ROLEGATE_UID@")) {
 			buf_printf(ret, "%u", variables->rolegate_uid);
 			line += strlen("@ROLEGATE_UID@");
+		} else if (has_prefix(line, "@MARK_MASK@")) {
+			buf_printf(ret, "0x%x", variables->mark_mask);
+			line += strlen("@MARK_MASK@");
+		} else if (line[0] == '@' && line[1] >= 'a' && line[1] <= 'z') {
+			buf_puts(ret, "@"); /* a set or map of nft's */
+			line++;
 		} else if (*line) {
 			return -EINVAL;
 		}
@@ -103,9 +110,10 @@ int rules_render(const char *file, const struct rules_variables *variables, stru
 		const char *line = lines.line;
 		if (line[0] == '#' || line[0] == '\0')
 			continue;
-		if (strcmp(line, "@BRIDGE@") == 0) {
-			buf_puts(ret, variables->bridge ? variables->bridge : "");
-			continue;
+		if (has_prefix(line, BRIDGE)) {
+			if (!variables->mark_mask)
+				continue;
+			line += strlen(BRIDGE);
 		}
 		if (has_prefix(line, PROTECT_HOST)) {
 			if (!variables->protect_host)

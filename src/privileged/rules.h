@@ -19,10 +19,9 @@
 
 struct rules_variables {
 	uint16_t port;	    /* @PORT@ */
+	uint32_t mark_mask; /* @MARK_MASK@; 0 drops the lines that begin with @BRIDGE@ */
 	bool protect_host;  /* keeps or drops the lines that begin with @PROTECT_HOST@ */
 	uid_t rolegate_uid; /* @ROLEGATE_UID@ */
-	const char
-		*bridge; /* the lines that stand for @BRIDGE@, each with its newline; NULL: none */
 };
 
 /* rules_render(file, variables, ret): a rule file without comments, its variables filled in.

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "privileged/netns.h"
+#include "privileged/veth.h"
 #include "wire/netd_message.h"
 
 #define ATTACHMENTS_MAX 8192
@@ -17,7 +18,11 @@
 struct attachment {
 	char id[CONTAINER_ID_SIZE];
 	struct netns_id netns;
-	int listeners[NETD_LISTENERS_MAX]; /* owned */
+	enum netd_mode mode;
+	uint32_t mark;			   /* bridge mode; else 0 */
+	uint32_t link;			   /* bridge mode: the first veth when it was attached */
+	struct veth_paths paths;	   /* bridge mode */
+	int listeners[NETD_LISTENERS_MAX]; /* owned; none in bridge mode, see bridge.h */
 	size_t n_listeners;
 	uint16_t port;
 	/* A path that led to the netns when last tried: it says cheaply that the netns lives. "" if

@@ -19,5 +19,10 @@ int host_guard_apply(struct netd *netd, struct diag *diag);
 /* host_guard_run(netd): from now on watch them. */
 void host_guard_run(struct netd *netd);
 
+/* host_guard_sync(netd): have bridge mode's rules written anew, of the attachments that there are
+ * now. Returns the number of the pass, whose end job_synced() hears of, never before this has
+ * returned. */
+uint64_t host_guard_sync(struct netd *netd);
+
 /* host_guard_reload(netd): the configuration has changed. */
 void host_guard_reload(struct netd *netd);

@@ -8,35 +8,14 @@
 #include <sys/socket.h>
 
 #include "privileged/listen_socket.h"
-#include "rolegate-netd/job_worker.h"
+#include "rolegate-netd/bridge.h"
+#include "rolegate-netd/job_private.h"
 #include "rolegate-netd/liveness.h"
 #include "rolegate-netd/peer.h"
 #include "util/log.h"
 
 /* For the workers' sockets and pidfds, the peers, the logs, and what is adopted or handed out. */
 #define DESCRIPTORS_RESERVED 80
-
-struct job {
-	struct netd *netd;
-	uint64_t peer_id;
-	struct netd_request request;
-	int fds[NETD_LISTENERS_MAX]; /* owned: ADOPT's, later ATTACH's */
-	size_t n_fds;
-	struct worker worker;
-	bool running;
-	bool allowed;  /* its worker may have changed the netns */
-	bool cleaning; /* a second worker takes out what the first, killed, left behind */
-	bool reported; /* its worker has said how it ended */
-	bool orphaned; /* an ATTACH that was done when its peer had left: to be undone */
-	bool answered; /* the peer knows; only the worker's exit is awaited */
-	int error;     /* positive errno */
-	struct diag diag;
-	struct netns_id netns;
-	char witness[NETD_PATH_SIZE];
-	TAILQ_ENTRY(job) entry;
-};
-
-static void job_schedule(struct netd *netd);
 
 void job_copy_diag(struct netd_reply *reply, const struct diag *diag)
 {
@@ -99,15 +78,14 @@ static const char *verb_name(uint32_t verb)
 	}
 }
 
-static int job_fail(struct job *job, int error, const char *field, const char *text)
+int job_fail(struct job *job, int error, const char *field, const char *text)
 {
 	job->error = error;
 	diag_set(&job->diag, field, "%s", text);
 	return -error;
 }
 
-/* `attachment` is what ATTACH and ADOPT have led to, if all went well. */
-static void job_answer(struct job *job, const struct attachment *attachment)
+void job_answer(struct job *job, const struct attachment *attachment)
 {
 	struct netd_reply reply = {
 		.version = NETD_PROTOCOL_VERSION,
@@ -116,23 +94,22 @@ static void job_answer(struct job *job, const struct attachment *attachment)
 		.error = job->error,
 	};
 
+	const int *listeners = NULL;
+
 	memcpy(reply.id, job->request.id, sizeof(reply.id));
 	if (job->error) {
 		job_copy_diag(&reply, &job->diag);
 		log_warning(reply.id, "%s failed: %s", verb_name(reply.verb), job->diag.text);
 	} else if (attachment) {
-		reply.port = attachment->port;
-		reply.netns_dev = attachment->netns.dev;
-		reply.netns_ino = attachment->netns.ino;
-		if (reply.verb == NETD_ATTACH)
-			reply.n_fds = (uint16_t)attachment->n_listeners;
+		listeners = bridge_describe(job->netd, attachment, &reply);
+		if (reply.verb != NETD_ATTACH)
+			reply.n_fds = 0;
 	}
 	job->answered = true;
-	peer_answer(job->netd, job->peer_id, &reply, attachment ? attachment->listeners : NULL);
+	peer_answer(job->netd, job->peer_id, &reply, listeners);
 }
 
-/* Answer, if that has not been done, and forget the job. */
-static void job_finish(struct job *job, const struct attachment *attachment)
+void job_finish(struct job *job, const struct attachment *attachment)
 {
 	struct netd *netd = job->netd;
 	bool was_full = job_queue_is_full(netd);
@@ -176,6 +153,9 @@ static int job_decide(struct job *job, struct attachment **ret_existing)
 	struct attachment *holder = attachments_find_netns(all, &job->netns);
 	char text[256];
 
+	if (existing && existing->mode != job->request.mode)
+		return job_fail(job, EBUSY, "id",
+				"the id is attached in another mode: detach it first");
 	if (existing && existing == holder) {
 		*ret_existing = existing;
 		return 1;
@@ -224,6 +204,7 @@ static void on_opened(struct job *job, const struct worker_message *message)
 	struct attachment *existing = NULL;
 
 	job->netns = message->netns;
+	job->paths = message->paths;
 	memcpy(job->witness, message->witness, sizeof(job->witness));
 	int r = job_decide(job, &existing);
 	if (r == 0) {
@@ -247,7 +228,9 @@ static void on_done(struct job *job)
 		job->orphaned = true;
 		return;
 	}
-	if (job->request.verb != NETD_DETACH)
+	if (job->request.mode == NETD_MODE_BRIDGE)
+		job_bridge_keep(job);
+	else if (job->request.verb != NETD_DETACH)
 		job_answer(job, job->error ? NULL : job_keep(job));
 }
 
@@ -276,12 +259,10 @@ static void on_worker_message(struct worker *worker, const struct worker_message
 		fd_close(fds[i]);
 }
 
-static int job_start_worker(struct job *job, worker_main main, int netns_fd);
-
 /* Returns whether a second worker is on its way. */
 static bool job_clean_up(struct job *job)
 {
-	if (job->cleaning || !job->allowed)
+	if (job->cleaning || !job->allowed || job->request.mode == NETD_MODE_BRIDGE)
 		return false;
 	job->cleaning = true;
 	if (job->request.verb == NETD_ATTACH)
@@ -313,6 +294,12 @@ static void on_worker_exit(struct worker *worker, bool timed_out)
 	struct netd *netd = job->netd;
 	struct attachment *attachment = NULL;
 
+	if (job->syncing) { /* the slot is another's, the job waits for the host guard */
+		job->running = false;
+		netd->n_running--;
+		job_schedule(netd);
+		return;
+	}
 	if (!job->reported && !job->cleaning) {
 		(void)job_fail(job, timed_out ? ETIMEDOUT : EIO, NULL,
 			       timed_out ? "setting up the netns took too long"
@@ -329,11 +316,12 @@ static void on_worker_exit(struct worker *worker, bool timed_out)
 		if (!job->error && !job->answered)
 			attachment = attachments_find(&netd->attachments, job->request.id);
 		job_finish(job, attachment);
+		bridge_close_unused(netd);
 	}
 	job_schedule(netd);
 }
 
-static int job_start_worker(struct job *job, worker_main main, int netns_fd)
+int job_start_worker(struct job *job, worker_main main, int netns_fd)
 {
 	const struct job_input input = {
 		.id = job->request.id,
@@ -358,8 +346,8 @@ static int job_start_worker(struct job *job, worker_main main, int netns_fd)
  * job's error set. */
 static int start_attach(struct job *job)
 {
-	if (job->request.mode != NETD_MODE_NETNS)
-		return job_fail(job, EOPNOTSUPP, "mode", "bridge mode is not supported yet");
+	if (job->request.mode == NETD_MODE_BRIDGE)
+		return job_bridge_start_attach(job);
 	return job_start_worker(job, job_worker_attach, -1);
 }
 
@@ -372,7 +360,8 @@ static int check_adopted(struct job *job, int *ret_netns_fd)
 	for (size_t i = 0; i < job->n_fds; i++) {
 		_cleanup_fd_ int netns_fd = -1;
 		struct netns_id id;
-		int r = listen_socket_check(job->fds[i], families[i], port, &job->diag);
+		int r = listen_socket_check(job->fds[i], LISTEN_LOOPBACK, families[i], port,
+					    &job->diag);
 		if (r < 0) {
 			job->error = -r;
 			return r;
@@ -394,6 +383,8 @@ static int start_adopt(struct job *job)
 {
 	_cleanup_fd_ int netns_fd = -1;
 
+	if (job->request.mode == NETD_MODE_BRIDGE)
+		return job_bridge_start_adopt(job);
 	int r = check_adopted(job, &netns_fd);
 	if (r < 0)
 		return r;
@@ -410,6 +401,8 @@ static int start_detach(struct job *job)
 
 	if (!attachment)
 		return 1;
+	if (attachment->mode == NETD_MODE_BRIDGE)
+		return job_bridge_start_detach(job, attachment);
 	/* With the netns its rules will go, as soon as our listeners do. */
 	bool alive = liveness_is_alive(netd, attachment);
 	int r = alive ? netns_of_socket(attachment->listeners[0], &netns_fd, &job->netns) : 0;
@@ -428,7 +421,9 @@ static int start_detach(struct job *job)
 
 static int job_start(struct job *job)
 {
-	uint16_t port = (uint16_t)job->netd->config.intercept.port;
+	const struct config *config = &job->netd->config;
+	bool bridge = job->request.mode == NETD_MODE_BRIDGE;
+	int64_t port = bridge ? config->intercept.bridge_port : config->intercept.port;
 
 	if (job->request.port != 0 && job->request.port != port)
 		return job_fail(job, EINVAL, "port", "[intercept] port of netd is another one");
@@ -456,13 +451,14 @@ static bool is_held_up(const struct netd *netd, const struct job *job)
 	return false;
 }
 
-static void job_schedule(struct netd *netd)
+void job_schedule(struct netd *netd)
 {
 	struct job *job = TAILQ_FIRST(&netd->jobs);
 
 	while (job && netd->n_running < JOBS_RUNNING_MAX) {
 		struct job *next = TAILQ_NEXT(job, entry);
-		if (!job->running && !is_held_up(netd, job) && job_start(job) != 0) {
+		if (!job->running && !job->syncing && !is_held_up(netd, job) &&
+		    job_start(job) != 0) {
 			job_finish(job, NULL);
 			/* One that it held up may be anywhere. */
 			next = TAILQ_FIRST(&netd->jobs);

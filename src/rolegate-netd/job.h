@@ -20,6 +20,12 @@ bool job_queue_is_full(const struct netd *netd);
 /* job_touches(netd, id): is a request for this container waiting or running? */
 bool job_touches(const struct netd *netd, const char *id);
 
+/* job_uses_bridge(netd): is a request in bridge mode waiting or running? */
+bool job_uses_bridge(const struct netd *netd);
+
+/* job_synced(netd, pass, error, diag): the host guard's pass has ended. */
+void job_synced(struct netd *netd, uint64_t pass, int error, const struct diag *diag);
+
 /* job_copy_diag(reply, diag): the words of a diag, as far as a reply has room. */
 void job_copy_diag(struct netd_reply *reply, const struct diag *diag);
 

@@ -89,6 +89,29 @@ void job_worker_adopt(int sock, int netns_fd, const void *user)
 	report(sock, r, &message);
 }
 
+void job_worker_find(int sock, int netns_fd, const void *user)
+{
+	struct worker_message message = {.kind = WORKER_OPENED};
+	const struct job_input *input = user;
+
+	(void)netns_fd;
+	_cleanup_fd_ int fd = -1;
+	int r = netns_open(input->path, &input->hosts, &fd, &message.netns, &message.diag);
+	if (r == 0 && input->netns.ino != 0 && !netns_id_equal(&message.netns, &input->netns))
+		r = diag_fail(ESTALE, &message.diag, "netns", "netns path %s leads elsewhere now",
+			      input->path);
+	if (r == 0)
+		r = veth_find(fd, &message.paths, &message.diag);
+	if (r < 0) {
+		report(sock, r, &message);
+		return;
+	}
+	find_witness(fd, input->path, message.witness);
+	worker_send(sock, &message, NULL, 0);
+	if (worker_may_go(sock))
+		report(sock, 0, &message);
+}
+
 void job_worker_detach(int sock, int netns_fd, const void *user)
 {
 	struct worker_message message = {0};

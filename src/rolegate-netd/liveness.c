@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "rolegate-netd/bridge.h"
+#include "rolegate-netd/host_guard.h"
 #include "rolegate-netd/job.h"
 #include "rolegate-netd/peer.h"
 #include "util/log.h"
@@ -117,8 +119,9 @@ bool liveness_is_alive(struct netd *netd, struct attachment *attachment)
 	return missing->n == 0;
 }
 
-static void bury(struct netd *netd, struct attachment *attachment)
+void liveness_bury(struct netd *netd, struct attachment *attachment, const char *why)
 {
+	bool bridged = attachment->mode == NETD_MODE_BRIDGE;
 	struct netd_reply reply = {
 		.version = NETD_PROTOCOL_VERSION,
 		.verb = NETD_GONE,
@@ -127,10 +130,13 @@ static void bury(struct netd *netd, struct attachment *attachment)
 	};
 
 	memcpy(reply.id, attachment->id, sizeof(reply.id));
-	log_info(attachment->id, "its netns %llu is gone",
-		 (unsigned long long)attachment->netns.ino);
+	log_info(attachment->id, "%s (netns %llu)", why, (unsigned long long)attachment->netns.ino);
 	attachments_remove(&netd->attachments, attachment);
 	peer_answer_all(netd, &reply);
+	if (!bridged)
+		return;
+	bridge_close_unused(netd);
+	(void)host_guard_sync(netd);
 }
 
 static void check_all(void *user)
@@ -147,7 +153,7 @@ static void check_all(void *user)
 	if (missing)
 		search(missing);
 	for (size_t i = 0; missing && i < missing->n; i++)
-		bury(netd, missing->list[i]);
+		liveness_bury(netd, missing->list[i], "its netns is gone");
 	liveness_arm(netd);
 }
 

@@ -20,5 +20,8 @@ void liveness_init(struct netd *netd);
 /* liveness_arm(netd): there is something to watch. */
 void liveness_arm(struct netd *netd);
 
+/* liveness_bury(netd, attachment, why): forget it and tell the peers. */
+void liveness_bury(struct netd *netd, struct attachment *attachment, const char *why);
+
 /* liveness_is_alive(netd, attachment): look now, thoroughly. */
 bool liveness_is_alive(struct netd *netd, struct attachment *attachment);

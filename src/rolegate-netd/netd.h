@@ -29,8 +29,24 @@ struct host_guard {
 	uint32_t generation;	     /* nftables', when they were last seen intact; 0: unknown */
 	int64_t reorder_after_ms;
 	bool reload_pending; /* put them in anew, whether changed or not */
+	bool bridge_let_in;  /* as last put in: firewall_host's `bridge` */
+	struct bridge_state bridge;
+	/* Passes that write bridge mode's rules: the last one asked for, under way, ended. */
+	uint64_t sync_wanted, sync_running, sync_done;
+	int error; /* of the pass under way; -errno */
+	struct diag diag;
 	struct worker worker;
 	struct loop_timer timer;
+};
+
+/* See bridge.h. */
+struct bridge {
+	int listeners[NETD_LISTENERS_MAX]; /* owned */
+	size_t n_listeners;		   /* 0: all of this is unused */
+	uint16_t port;
+	uint32_t last_serial;
+	int links_fd;
+	struct loop_source links_source;
 };
 
 struct netd {
@@ -61,4 +77,5 @@ struct netd {
 	int kept_fd;		      /* see kept.h; -1: nothing */
 
 	struct host_guard guard;
+	struct bridge bridge;
 };

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "rolegate-netd/bridge.h"
 #include "rolegate-netd/job.h"
 #include "rolegate-netd/kept.h"
 #include "util/fd.h"
@@ -195,15 +196,9 @@ static int flush(struct peer *peer)
 		size_t slot = peer->list_slot;
 		struct attachment *attachment = attachments_next(&peer->netd->attachments, &slot);
 		reply_init(&reply, NETD_LIST, peer->list_serial);
-		if (attachment) {
-			memcpy(reply.id, attachment->id, sizeof(reply.id));
-			reply.port = attachment->port;
-			reply.netns_dev = attachment->netns.dev;
-			reply.netns_ino = attachment->netns.ino;
-			reply.n_fds = (uint16_t)attachment->n_listeners;
-		}
-		int r = fd_send(peer->sock, &reply, sizeof(reply),
-				attachment ? attachment->listeners : NULL, reply.n_fds);
+		const int *listeners =
+			attachment ? bridge_describe(peer->netd, attachment, &reply) : NULL;
+		int r = fd_send(peer->sock, &reply, sizeof(reply), listeners, reply.n_fds);
 		if (r < 0)
 			return r;
 		peer->list_slot = slot;

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "rolegate-netd/bridge.h"
 #include "rolegate-netd/host_guard.h"
 #include "rolegate-netd/job.h"
 #include "rolegate-netd/liveness.h"
@@ -268,6 +269,7 @@ void server_close(struct netd *netd)
 	worker_kill(&netd->guard.worker);
 	attachments_deinit(&netd->attachments);
 	netd->kept_fd = fd_close(netd->kept_fd);
+	bridge_deinit(netd);
 	netd->signal_fd = fd_close(netd->signal_fd);
 	netd->listen_fd = fd_close(netd->listen_fd);
 	loop_deinit(&netd->loop);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "privileged/bridge_rules.h"
 #include "privileged/firewall.h"
 #include "privileged/netns.h"
 #include "rolegate-netd/loop.h"
@@ -30,7 +31,9 @@ struct worker_message {
 	struct diag diag;
 	struct netns_id netns;	      /* OPENED */
 	char witness[NETD_PATH_SIZE]; /* OPENED: see struct attachment */
+	struct veth_paths paths;      /* OPENED in bridge mode */
 	struct firewall_state host;   /* DONE of the host guard */
+	struct bridge_state bridge;   /* likewise */
 	uint32_t generation;	      /* likewise: nftables' when all was seen intact, 0: unknown */
 	bool reordered;		      /* likewise: others' rules were overtaken */
 };

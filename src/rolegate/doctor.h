@@ -53,6 +53,7 @@ struct doctor_probe {
 	char text[256];
 };
 
-/* doctor_probe_netns(path, port, ret): in a child process, from inside the netns at `path`, try to
- * reach each metadata address. `port` is the one our listener has there. */
-void doctor_probe_netns(const char *path, uint16_t port, struct doctor_probe *ret);
+/* doctor_probe_netns(path, port, on_host, ret): in a child process, from inside the netns at `path`, try to
+ * reach each metadata address. `port` is the one our listener has there, or with
+ * `on_host` (bridge mode) in our own netns. */
+void doctor_probe_netns(const char *path, uint16_t port, bool on_host, struct doctor_probe *ret);

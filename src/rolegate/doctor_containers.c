@@ -166,7 +166,9 @@ void doctor_look_at_containers(struct doctor *d)
 		if (!path)
 			continue;
 		known++;
-		doctor_probe_netns(path, (uint16_t)d->config.intercept.port, &probe);
+		int64_t port =
+			entry->bridged ? d->config.intercept.bridge_port : d->config.intercept.port;
+		doctor_probe_netns(path, (uint16_t)port, entry->bridged, &probe);
 		safe += judge(d, entry->id, &probe);
 		weak += !judge_capabilities(d, entry->id, path);
 	}

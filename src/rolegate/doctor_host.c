@@ -164,8 +164,8 @@ static void judge_rules(struct doctor *d, const char *family, const struct firew
 
 void doctor_look_at_rules(struct doctor *d)
 {
-	const struct firewall_host host = {.protect_host = d->config.intercept.protect_host,
-					   .rolegate_uid = d->user_uid};
+	struct firewall_host host = {.protect_host = d->config.intercept.protect_host,
+				     .rolegate_uid = d->user_uid};
 	struct firewall_report report[IPTABLES_FAMILIES];
 	struct diag diag = {0};
 
@@ -174,6 +174,8 @@ void doctor_look_at_rules(struct doctor *d)
 			   "only root can look at the host's rules");
 		return;
 	}
+	for (size_t i = 0; d->map && i < d->map->n_entries; i++)
+		host.bridge |= d->map->entries[i].bridged;
 	if (firewall_host_report(&host, report, &diag) < 0) {
 		doctor_add(d, DOCTOR_FAIL, "rules", "install iptables",
 			   "the host's rules cannot be read: %s", diag.text);

@@ -110,40 +110,51 @@ static uint16_t own_port(int fd)
 					       : ((struct sockaddr_in *)&own)->sin_port);
 }
 
-/* Redirected to our listener, both ends of the connection are in this netns: the kernel's table
- * shows the other end, at the listener's port. A client cannot tell by the answers alone: the
+/* Where redirected connections end. */
+struct listener {
+	uint16_t port;
+	bool on_host; /* bridge mode; else in the same netns */
+};
+
+/* Redirected to our listener, the other end of the connection is in this netns, or the host's: the
+ * kernel's table there shows it, at the listener's port. A client cannot tell by the answers alone: the
  * host's service looks just as ours does, which is the point of ours. */
-static bool is_in_table(const struct attempt *a, uint16_t port)
+static bool is_in_table(const struct attempt *a, const struct listener *listener)
 {
 	bool v6 = metadata_addresses[a->address].family == AF_INET6;
-	char line[512];
+	char line[512], path[64] = "/proc/thread-self/net/tcp";
 	bool found = false;
 
-	FILE *table = fopen(v6 ? "/proc/thread-self/net/tcp6" : "/proc/thread-self/net/tcp", "re");
+	/* The parent has not entered the netns. */
+	if (listener->on_host)
+		snprintf(path, sizeof(path), "/proc/%d/net/tcp", (int)getppid());
+	if (v6)
+		strcat(path, "6");
+	FILE *table = fopen(path, "re");
 	if (!table)
 		return false;
 	while (!found && fgets(line, sizeof(line), table)) {
 		unsigned local, remote;
 		if (sscanf(line, " %*u: %*32[0-9A-Fa-f]:%x %*32[0-9A-Fa-f]:%x", &local, &remote) ==
 		    2)
-			found = local == port && remote == own_port(a->fd);
+			found = local == listener->port && remote == own_port(a->fd);
 	}
 	(void)fclose(table);
 	return found;
 }
 
-static bool leads_to_us(const struct attempt *a, uint16_t port)
+static bool leads_to_us(const struct attempt *a, const struct listener *listener)
 {
 	/* The table is read in pieces while it changes, and a line may slip between two. */
 	for (int i = 0; i < TABLE_READS; i++) {
-		if (is_in_table(a, port))
+		if (is_in_table(a, listener))
 			return true;
 		(void)poll(NULL, 0, TABLE_PAUSE_MS);
 	}
 	return false;
 }
 
-static void probe_addresses(uint16_t port, struct doctor_probe *ret)
+static void probe_addresses(const struct listener *listener, struct doctor_probe *ret)
 {
 	struct attempt attempts[METADATA_ADDRESSES * N_PORTS];
 	size_t n = 0;
@@ -161,16 +172,16 @@ static void probe_addresses(uint16_t port, struct doctor_probe *ret)
 			continue;
 		if (attempts[i].port != METADATA_PORT)
 			ret->other |= bit;
-		else if (leads_to_us(&attempts[i], port))
+		else if (leads_to_us(&attempts[i], listener))
 			ret->served |= bit;
 		else
 			ret->open |= bit;
 	}
 }
 
-static void probe(const char *path, uint16_t port, struct doctor_probe *ret)
+static void probe(const char *path, const struct listener *listener, struct doctor_probe *ret)
 {
-	struct firewall_report rules[IPTABLES_FAMILIES];
+	struct firewall_report rules[IPTABLES_FAMILIES] = {0};
 	_cleanup_fd_ int fd = -1;
 	struct netns_hosts hosts;
 	struct netns_id id;
@@ -182,9 +193,10 @@ static void probe(const char *path, uint16_t port, struct doctor_probe *ret)
 	if (r == 0)
 		r = netns_enter(fd, &diag);
 	if (r == 0)
-		probe_addresses(port, ret);
-	if (r == 0)
-		r = firewall_netns_report(port, rules, &diag);
+		probe_addresses(listener, ret);
+	/* Bridge mode has none in there. */
+	if (r == 0 && !listener->on_host)
+		r = firewall_netns_report(listener->port, rules, &diag);
 	ret->error = r;
 	snprintf(ret->text, sizeof(ret->text), "%.200s", diag.text);
 	ret->has_rules = r == 0;
@@ -203,8 +215,9 @@ static void receive(int fd, struct doctor_probe *ret)
 	snprintf(ret->text, sizeof(ret->text), "the probe did not come back");
 }
 
-void doctor_probe_netns(const char *path, uint16_t port, struct doctor_probe *ret)
+void doctor_probe_netns(const char *path, uint16_t port, bool on_host, struct doctor_probe *ret)
 {
+	const struct listener listener = {.port = port, .on_host = on_host};
 	int pair[2];
 
 	*ret = (struct doctor_probe){0};
@@ -216,7 +229,7 @@ void doctor_probe_netns(const char *path, uint16_t port, struct doctor_probe *re
 	}
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		probe(path, port, ret);
+		probe(path, &listener, ret);
 		_exit(write(pair[1], ret, sizeof(*ret)) == (ssize_t)sizeof(*ret) ? 0 : 1);
 	}
 	fd_close(pair[1]);

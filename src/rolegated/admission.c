@@ -54,10 +54,6 @@ int admission_admit(const struct config *config, const struct policy *policy,
 		r = container_metadata_new(a.registration, &a.metadata, diag);
 	if (r < 0)
 		return r == -ENOMEM ? 500 : 422;
-	if (a.registration->intercept == INTERCEPT_BRIDGE) {
-		diag_set(diag, "intercept", "bridge is not available in this version");
-		return 422;
-	}
 	if (judge(policy, id, a.registration, &rule, diag) < 0) {
 		*ret_code = "policy_denied";
 		return 403;

@@ -7,8 +7,8 @@
 #include "util/clock.h"
 
 /* The keys of the role map that the registration gives, in this order. */
-static const char *const registration_keys[] = {"role_arn", "session_name", "netns",
-						"pid",	    "image",	    "labels"};
+static const char *const registration_keys[] = {"role_arn",  "session_name", "netns", "pid",
+						"intercept", "image",	     "labels"};
 
 static void put_json(json_t *json, size_t flags, struct buf *out)
 {

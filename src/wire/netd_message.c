@@ -5,8 +5,8 @@
 #include <string.h>
 
 /* The structs are the wire format: no compiler may slip padding between their members. */
-_Static_assert(sizeof(struct netd_request) == 672, "netd_request has padding");
-_Static_assert(sizeof(struct netd_reply) == 720, "netd_reply has padding");
+_Static_assert(sizeof(struct netd_request) == 688, "netd_request has padding");
+_Static_assert(sizeof(struct netd_reply) == 864, "netd_reply has padding");
 
 static bool is_zero(const void *data, size_t len)
 {
@@ -47,6 +47,21 @@ static int check_envelope(uint32_t version, uint32_t verb, uint64_t serial, stru
 	return 0;
 }
 
+/* What only ADOPT in bridge mode has: it cannot tell the netns by its sockets. */
+static int check_bridge(const struct netd_request *request, struct diag *diag)
+{
+	bool adopts = request->verb == NETD_ADOPT && request->mode == NETD_MODE_BRIDGE;
+
+	if (!adopts && (request->netns_dev || request->netns_ino || request->mark))
+		return diag_fail(EPROTO, diag, "netns", "verb %u has no inode and no mark",
+				 request->verb);
+	if (adopts && (!request->path[0] || !request->netns_ino))
+		return diag_fail(EPROTO, diag, "netns", "path and inode are needed in bridge mode");
+	if (adopts && (request->mark & ~NETD_MARK_MASK))
+		return diag_fail(EPROTO, diag, "mark", "mark %#x is none of netd's", request->mark);
+	return 0;
+}
+
 /* Which of the optional members a verb has; the others must be zero. */
 static int check_members(const struct netd_request *request, struct diag *diag)
 {
@@ -70,7 +85,7 @@ static int check_members(const struct netd_request *request, struct diag *diag)
 				 request->path);
 	if (request->mode > NETD_MODE_BRIDGE)
 		return diag_fail(EPROTO, diag, "mode", "mode %u is unknown", request->mode);
-	return 0;
+	return check_bridge(request, diag);
 }
 
 int netd_request_check(const void *data, size_t len, struct netd_request *ret, struct diag *diag)
@@ -116,6 +131,14 @@ int netd_reply_check(const void *data, size_t len, struct netd_reply *ret, struc
 		return diag_fail(EPROTO, diag, "error", "error %d is no errno", reply.error);
 	if (reply.n_fds > NETD_LISTENERS_MAX || (reply.error && reply.n_fds))
 		return diag_fail(EPROTO, diag, "n_fds", "a reply with %u descriptors", reply.n_fds);
+	if (reply.mode > NETD_MODE_BRIDGE || reply.n_sources > NETD_SOURCES_MAX)
+		return diag_fail(EPROTO, diag, "mode", "mode %u with %u sources", reply.mode,
+				 reply.n_sources);
+	if ((reply.mode == NETD_MODE_BRIDGE) != (reply.mark != 0) ||
+	    (reply.mode == NETD_MODE_BRIDGE) != (reply.n_sources != 0) ||
+	    (reply.mark & ~NETD_MARK_MASK))
+		return diag_fail(EPROTO, diag, "mark", "mode %u with mark %#x and %u sources",
+				 reply.mode, reply.mark, reply.n_sources);
 	if (!is_zero(reply.unused, sizeof(reply.unused)))
 		return diag_fail(EPROTO, diag, "unused", "unused bytes are not zero");
 	r = check_string(reply.id, sizeof(reply.id), "id", diag);

@@ -32,12 +32,17 @@
  *
  * ATTACH fails with EINVAL (the path names no netns, or the host's), EEXIST (the netns is attached
  * under another id), EBUSY (the id has another netns), EADDRINUSE (a workload has the port),
- * EOPNOTSUPP (the mode), ENOSPC or EMFILE (too many attachments), ETIMEDOUT, or what the system
+ * EPERM (netd may not), ENOSPC or EMFILE (too many attachments), ETIMEDOUT, or what the system
  * said. The same id and netns again is no error: it returns the same listeners. ADOPT takes 1 or 2
  * listeners, in the order in which netd handed them out. DETACH of an unknown id is no error. KEEP
  * takes a sealed memory file and nothing else (EINVAL; EFBIG past NETD_KEEP_MAX), as netd never
- * reads it; of a peer that has been REPLACED it takes one more
- * (ESTALE).
+ * reads it; of a peer that has been REPLACED it takes one more (ESTALE).
+ *
+ * Bridge mode: the netns is looked at, never entered. The listeners are in the host's netns and the
+ * same for all such containers; an accepted connection is a container's if its socket carries the
+ * container's mark (SO_MARK & NETD_MARK_MASK) and its peer's address is one of the container's
+ * sources. Mark and sources come with ATTACH, ADOPT and LIST. ADOPT names the netns by its path,
+ * its inode and the mark it had.
  */
 #pragma once
 
@@ -47,11 +52,16 @@
 #include "util/diag.h"
 #include "wire/container_id.h"
 
-#define NETD_PROTOCOL_VERSION 1
+#define NETD_PROTOCOL_VERSION 2
 #define NETD_PATH_SIZE 512
 #define NETD_LISTENERS_MAX 2		 /* 127.0.0.1 and [::1] */
 #define NETD_KEEP_MAX (64 * 1024 * 1024) /* bytes */
 #define NETD_ERRNO_MAX 4095
+#define NETD_SOURCES_MAX 8
+
+/* The bits of a packet's mark that bridge mode uses. Left free are those of kube-proxy (0xc000),
+ * the portmap plugin and netavark (0x2000), Amazon's VPC CNI (0x80), Tailscale (0xff0000). */
+#define NETD_MARK_MASK UINT32_C(0xff001f7f)
 
 enum netd_verb {
 	NETD_HELLO = 1,
@@ -71,6 +81,11 @@ enum netd_mode {
 	NETD_MODE_BRIDGE = 1,
 };
 
+/* An address that a container of bridge mode connects from; IPv4 as ::ffff:a.b.c.d. */
+struct netd_source {
+	uint8_t address[16];
+};
+
 struct netd_request {
 	uint32_t version; /* NETD_PROTOCOL_VERSION */
 	uint32_t verb;
@@ -78,9 +93,12 @@ struct netd_request {
 	uint32_t mode;	 /* enum netd_mode */
 	uint16_t port;	 /* ATTACH, ADOPT: 0, or the port rolegated expects, which must be netd's */
 	uint16_t pad;
+	uint64_t netns_dev; /* ADOPT in bridge mode: the netns it was; else 0 */
+	uint64_t netns_ino;
+	uint32_t mark;		    /* ADOPT in bridge mode: the mark it had; else 0 */
 	char id[CONTAINER_ID_SIZE]; /* container id: ATTACH, ADOPT, DETACH */
 	char path[NETD_PATH_SIZE];  /* netns path, absolute: ATTACH; ADOPT: the same, or "" */
-	char unused[7];
+	char unused[3];
 };
 
 struct netd_reply {
@@ -94,6 +112,11 @@ struct netd_reply {
 			 * IPv6 exists. Their close-on-exec flag is the receiver's business */
 	uint64_t netns_dev;
 	uint64_t netns_ino;
+	uint32_t mode;	    /* enum netd_mode, of what is attached */
+	uint32_t mark;	    /* bridge mode: the container's, never 0 */
+	uint32_t n_sources; /* bridge mode */
+	uint32_t link;	    /* bridge mode: index of the host's end of its (first) veth */
+	struct netd_source sources[NETD_SOURCES_MAX];
 	char id[CONTAINER_ID_SIZE];
 	char field[32]; /* what is at fault: "netns", "id", "port", "mode", "fds", …; else "" */
 	char text[512]; /* what went wrong, one line */

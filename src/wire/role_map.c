@@ -48,6 +48,8 @@ static int parse_entry(json_t *object, struct role_map_entry *ret, struct diag *
 		ret->expiration_s = 0;
 	ret->requests = json_is_integer(requests) ? json_integer_value(requests) : -1;
 	ret->pid = json_integer_value(json_object_get(object, "pid"));
+	const char *intercept = json_string_value(json_object_get(object, "intercept"));
+	ret->bridged = intercept && strcmp(intercept, "bridge") == 0;
 	ret->netns_inode = (uint64_t)json_integer_value(json_object_get(object, "netns_inode"));
 	return 0;
 }

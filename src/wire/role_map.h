@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ struct role_map_entry {
 	uint64_t netns_inode; /* 0: unknown (it is being registered) */
 	char *netns;	      /* a path; NULL: unknown */
 	int64_t pid;	      /* 0: none, or unknown */
+	bool bridged;	      /* intercepted in bridge mode */
 };
 
 struct role_map {

@@ -3,6 +3,7 @@
 import array
 import contextlib
 import dataclasses
+import ipaddress
 import itertools
 import os
 import signal
@@ -13,13 +14,13 @@ import subprocess
 import tempfile
 import time
 
-VERSION = 1
+VERSION = 2
 HELLO, LIST, ATTACH, ADOPT, DETACH, GONE, KEEP, TAKE, REPLACED = range(1, 10)
 NETNS_MODE, BRIDGE_MODE = 0, 1
 
-REQUEST = struct.Struct("=IIQIHH129s512s7s")
-REPLY = struct.Struct("=IIQiHHQQ129s32s512s7s")
-assert REQUEST.size == 672 and REPLY.size == 720
+REQUEST = struct.Struct("=IIQIHHQQI129s512s3s")
+REPLY = struct.Struct("=IIQiHHQQIIII128s129s32s512s7s")
+assert REQUEST.size == 688 and REPLY.size == 864
 
 BUILD = os.environ.get("ROLEGATE_BUILD") or os.path.join(os.path.dirname(__file__), "../../build")
 NETD = os.path.join(BUILD, "src/rolegate-netd/rolegate-netd")
@@ -38,6 +39,10 @@ class Reply:
     field: str
     text: str
     sockets: list
+    mode: int = 0
+    mark: int = 0
+    link: int = 0
+    sources: tuple = ()
 
     def close(self):
         for sock in self.sockets:
@@ -45,11 +50,12 @@ class Reply:
         self.sockets = []
 
 
-def request(verb, serial, id="", path="", port=0, mode=0, version=VERSION, pad=0, unused=b""):
+def request(verb, serial, id="", path="", port=0, mode=0, version=VERSION, pad=0, netns=(0, 0), mark=0,
+            unused=b""):
     """The bytes of one request; str or bytes for id and path."""
     id = id.encode() if isinstance(id, str) else id
     path = path.encode() if isinstance(path, str) else path
-    return REQUEST.pack(version, verb, serial, mode, port, pad, id, path, unused)
+    return REQUEST.pack(version, verb, serial, mode, port, pad, *netns, mark, id, path, unused)
 
 
 class Client:
@@ -99,12 +105,15 @@ class Client:
         if not data:
             raise ConnectionError("netd closed the connection")
         assert len(data) == REPLY.size, len(data)
-        version, verb, serial, error, port, n_fds, dev, ino, id, field, text, _ = REPLY.unpack(data)
+        (version, verb, serial, error, port, n_fds, dev, ino, mode, mark, n_sources, link, sources, id, field, text,
+         _) = REPLY.unpack(data)
         text_of = lambda b: b.rstrip(b"\0").decode()
         assert n_fds == len(sockets)
         return Reply(
             version, verb, serial, error, port, n_fds, (dev, ino),
-            text_of(id), text_of(field), text_of(text), sockets,
+            text_of(id), text_of(field), text_of(text), sockets, mode, mark, link,
+            tuple(str(ipaddress.ip_address(sources[i * 16:i * 16 + 16]).ipv4_mapped or
+                      ipaddress.ip_address(sources[i * 16:i * 16 + 16])) for i in range(n_sources)),
         )
 
     def wait(self, serial):

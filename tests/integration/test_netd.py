@@ -7,13 +7,13 @@ import subprocess
 import pytest
 
 from netd_fixtures import *  # noqa: F403
-from netd_protocol import Netd, rules
+from netd_protocol import VERSION, Netd, rules
 from netns import Netns, veth
 
 
 def test_hello_tells_version_port_and_host_netns(client, machine):
     reply = client.hello()
-    assert (reply.error, reply.version, reply.port) == (0, 1, 16925)
+    assert (reply.error, reply.version, reply.port) == (0, VERSION, 16925)
     assert reply.netns == machine.inode
 
 

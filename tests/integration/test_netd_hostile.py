@@ -16,7 +16,8 @@ import time
 import pytest
 
 from netd_fixtures import *  # noqa: F403
-from netd_protocol import ADOPT, ATTACH, DETACH, HELLO, KEEP, LIST, TAKE, Client, Netd, request
+from netd_protocol import (ADOPT, ATTACH, BRIDGE_MODE, DETACH, HELLO, KEEP, LIST, TAKE, VERSION, Client, Netd,
+                           request)
 from netns import Netns
 
 EPROTO, EINVAL, ENOENT, EACCES, EOPNOTSUPP = 71, 22, 2, 13, 95
@@ -155,9 +156,9 @@ def test_bad_ids_are_refused(client, container, verb, id):
 
 
 def test_wrong_version_is_told_ours(client):
-    reply = client.call(HELLO, version=2)
+    reply = client.call(HELLO, version=VERSION + 1)
     refused(reply, EPROTO, "version")
-    assert reply.version == 1 and client.hello().error == 0
+    assert reply.version == VERSION and client.hello().error == 0
 
 
 @pytest.mark.parametrize("verb", [0, 6, 9, 10, 255, 0x80000000, 0xFFFFFFFF])
@@ -193,7 +194,7 @@ def test_garbage_of_the_right_length_does_no_harm(netd, client, container):
         data = bytearray(good)
         if i % 2:
             data = bytearray(dice.randbytes(len(good)))
-            data[:8] = struct.pack("=II", 1, dice.randrange(0, 8))
+            data[:8] = struct.pack("=II", VERSION, dice.randrange(0, 8))
         else:
             for _ in range(dice.randrange(1, 4)):
                 data[dice.randrange(len(data))] = dice.randrange(256)
@@ -203,8 +204,23 @@ def test_garbage_of_the_right_length_does_no_harm(netd, client, container):
     client.list()
 
 
-def test_bridge_mode_is_refused_for_now(client, container):
-    refused(client.call(ATTACH, id="c1", path=container.path, mode=1), EOPNOTSUPP, "mode")
+def test_bridge_mode_wants_a_veth_to_the_host(client, container):
+    refused(client.call(ATTACH, id="c1", path=container.path, mode=BRIDGE_MODE), EINVAL, "netns")
+    refused(client.call(ATTACH, id="c1", path=container.path, mode=BRIDGE_MODE, mark=1), EPROTO, "netns")
+    refused(client.call(ATTACH, id="c1", path="/proc/self/ns/net", mode=BRIDGE_MODE), EINVAL, "netns")
+    assert client.list() == {}
+
+
+def test_listeners_of_another_netns_are_not_adopted_in_bridge_mode(netd, client, machine, container):
+    """A peer that could have netd serve a listener of its own would be handed containers' connections."""
+    place = {"path": container.path, "netns": container.inode, "mode": BRIDGE_MODE}
+    for netns, address, port in ((container, "0.0.0.0", netd.port + 1), (machine, "127.0.0.1", netd.port + 1),
+                                 (machine, "0.0.0.0", netd.port)):
+        with netns.socket() as listener:
+            listener.bind((address, port))
+            listener.listen()
+            refused(client.adopt("c1", [listener], **place), EINVAL, "fds")
+    assert client.list() == {}
 
 
 def test_another_port_than_the_configured_is_refused(client, container):

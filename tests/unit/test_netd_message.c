@@ -155,6 +155,32 @@ static void test_members_of_each_verb(void **state)
 	assert_int_equal(check(&request), -EPROTO);
 }
 
+static void test_adopting_in_bridge_mode(void **state)
+{
+	struct netd_request request = attach();
+
+	(void)state;
+	request.mode = NETD_MODE_BRIDGE;
+	assert_int_equal(check(&request), 0);
+	request.netns_ino = 5; /* ATTACH asks for what is there */
+	assert_int_equal(check(&request), -EPROTO);
+	request.verb = NETD_ADOPT;
+	assert_int_equal(check(&request), 0);
+	request.mark = NETD_MARK_MASK;
+	assert_int_equal(check(&request), 0);
+	request.mark = ~NETD_MARK_MASK;
+	assert_int_equal(check(&request), -EPROTO);
+	request.mark = 0;
+	request.netns_ino = 0;
+	assert_int_equal(check(&request), -EPROTO);
+	request.netns_ino = 5;
+	request.mode = NETD_MODE_NETNS;
+	assert_int_equal(check(&request), -EPROTO);
+	request.mode = NETD_MODE_BRIDGE;
+	memset(request.path, 0, sizeof(request.path));
+	assert_int_equal(check(&request), -EPROTO);
+}
+
 static int check_reply(const struct netd_reply *reply)
 {
 	struct netd_reply ret;
@@ -195,6 +221,21 @@ static void test_replies(void **state)
 	memset(reply.field, 'x', sizeof(reply.field));
 	assert_int_equal(check_reply(&reply), -EPROTO);
 	reply = good;
+	reply.mode = NETD_MODE_BRIDGE; /* without a mark it would be anybody's */
+	assert_int_equal(check_reply(&reply), -EPROTO);
+	reply.mark = 1;
+	assert_int_equal(check_reply(&reply), -EPROTO);
+	reply.n_sources = NETD_SOURCES_MAX;
+	assert_int_equal(check_reply(&reply), 0);
+	reply.n_sources++;
+	assert_int_equal(check_reply(&reply), -EPROTO);
+	reply.n_sources = 1;
+	reply.mark = 0x2000;
+	assert_int_equal(check_reply(&reply), -EPROTO);
+	reply.mark = 1;
+	reply.mode = NETD_MODE_NETNS;
+	assert_int_equal(check_reply(&reply), -EPROTO);
+	reply = good;
 	strcpy(reply.id, "a/b");
 	assert_int_equal(check_reply(&reply), -EPROTO);
 }
@@ -202,9 +243,13 @@ static void test_replies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good_requests), cmocka_unit_test(test_length_is_exact),
-		cmocka_unit_test(test_envelope),      cmocka_unit_test(test_ids),
-		cmocka_unit_test(test_strings),	      cmocka_unit_test(test_members_of_each_verb),
+		cmocka_unit_test(test_good_requests),
+		cmocka_unit_test(test_length_is_exact),
+		cmocka_unit_test(test_envelope),
+		cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_strings),
+		cmocka_unit_test(test_members_of_each_verb),
+		cmocka_unit_test(test_adopting_in_bridge_mode),
 		cmocka_unit_test(test_replies),
 	};
 

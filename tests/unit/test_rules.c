@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "privileged/bridge_rules.h"
 #include "privileged/metadata_address.h"
 #include "privileged/rule_files.h"
 #include "privileged/rules.h"
@@ -18,7 +19,7 @@ static const char template[] = "# a comment\n"
 			       "\n"
 			       "-A ROLEGATE -d 169.254.169.254/32 -j REDIRECT --to-ports @PORT@\n"
 			       "@PROTECT_HOST@ -A ROLEGATE --uid-owner @ROLEGATE_UID@ -j RETURN\n"
-			       "@BRIDGE@\n"
+			       "@BRIDGE@ -A ROLEGATE ! --mark 0x0/@MARK_MASK@ -j ACCEPT\n"
 			       "-I OUTPUT 1 -j ROLEGATE\n"
 			       "COMMIT\n";
 
@@ -51,11 +52,14 @@ static void test_render(void **state)
 	assert_string_equal(plain.data, rules);
 	variables.protect_host = true;
 	variables.rolegate_uid = 998;
-	variables.bridge = "-A ROLEGATE -i veth0 -j ACCEPT\n";
+	variables.mark_mask = 0xff00;
 	assert_int_equal(rules_render(template, &variables, &full), 0);
 	assert_non_null(strstr(full.data, "\n-A ROLEGATE --uid-owner 998 -j RETURN\n"
-					  "-A ROLEGATE -i veth0 -j ACCEPT\n-I OUTPUT"));
+					  "-A ROLEGATE ! --mark 0x0/0xff00 -j ACCEPT\n-I OUTPUT"));
 	assert_int_equal(rules_render("-A X -j @WHAT@\n", &variables, &bad), -EINVAL);
+	_cleanup_buf_ struct buf set = {0};
+	assert_int_equal(rules_render("ip daddr @metadata4 drop\n", &variables, &set), 0);
+	assert_string_equal(set.data, "ip daddr @metadata4 drop\n");
 }
 
 static void test_fresh_refuses_existing_chains(void **state)
@@ -178,6 +182,10 @@ static void test_rule_files_name_every_address(void **state)
 			 v4 ? "32" : "128");
 		assert_non_null(strstr(v4 ? rule_file_netns_v4 : rule_file_netns_v6, word));
 		assert_non_null(strstr(v4 ? rule_file_host_v4 : rule_file_host_v6, word));
+		/* In both of its tables. */
+		const char *first = strstr(rule_file_bridge, metadata_addresses[i].text);
+		assert_non_null(first);
+		assert_non_null(strstr(first + 1, metadata_addresses[i].text));
 	}
 }
 
@@ -185,7 +193,7 @@ static void test_rule_files_render(void **state)
 {
 	static const char *const files[] = {rule_file_netns_v4, rule_file_netns_v6,
 					    rule_file_host_v4, rule_file_host_v6};
-	const struct rules_variables variables = {.port = 1, .protect_host = true};
+	const struct rules_variables variables = {.port = 1, .protect_host = true, .mark_mask = 1};
 
 	(void)state;
 	for (size_t i = 0; i < 4; i++) {
@@ -195,6 +203,34 @@ static void test_rule_files_render(void **state)
 		assert_null(strchr(out.data, '#'));
 		assert_true(rules_count(out.data) > 0);
 	}
+}
+
+static void test_bridge_rules(void **state)
+{
+	static const char *const lines[] = {
+		"\nadd element bridge rolegate ports4 { 17 . 10.0.0.7 : 0x1000001 }\n",
+		"\nadd element bridge rolegate exits { 0x1000001 . 17 }\n",
+		"\nadd element inet rolegate routed6 { 18 . fd00::7 : 0x1000002 }\n",
+		"\nadd element inet rolegate doors4 { 0x1000001 . 4 . 10.0.0.7 }\n",
+		"\nadd element inet rolegate doors6 { 0x1000002 . 18 . fd00::7 }\n",
+		"\nadd element inet rolegate sources4 { 4 . 10.0.0.7 }\n",
+		"\nadd element inet rolegate exits { 0x1000001 . 4, 0x1000002 . 18 }\n",
+	};
+	const struct bridge_client clients[] = {
+		{0x1000001,
+		 {.n = 1,
+		  .list = {{17, 4, false, {{[10] = 0xff, [11] = 0xff, [12] = 10, [15] = 7}}}}}},
+		{0x1000002, {.n = 1, .list = {{18, 18, true, {{0xfd, [15] = 7}}}}}},
+	};
+	_cleanup_buf_ struct buf out = {0};
+
+	(void)state;
+	assert_int_equal(bridge_rules_render(16926, clients, 2, &out), 0);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		assert_non_null(strstr(out.data, lines[i]));
+	assert_non_null(strstr(out.data, "redirect to :16926\n"));
+	assert_null(strstr(out.data, "bridge rolegate ports6 {"));
+	assert_null(strstr(out.data, "@PORT@"));
 }
 
 int main(void)
@@ -208,6 +244,7 @@ int main(void)
 		cmocka_unit_test(test_overlong_lines_do_no_harm),
 		cmocka_unit_test(test_rule_files_name_every_address),
 		cmocka_unit_test(test_rule_files_render),
+		cmocka_unit_test(test_bridge_rules),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
