@@ -224,20 +224,16 @@ struct opening {
 
 static void open_below(const struct metadata_node *node, struct opening *o)
 {
-	switch (metadata_node_class(node)) {
-	case METADATA_BLOCKED:
+	enum metadata_class class = metadata_node_class(node);
+	bool is_blocked = class == METADATA_BLOCKED;
+
+	if (is_blocked)
 		o->is_blocked = true;
-		if (!o->blocked_too)
-			break;
-		/* fall through */
-	case METADATA_CACHED: /* open anyway: no use, no harm */
-	case METADATA_OVERRIDE:
-	case METADATA_OPT_IN:
+	/* CACHED ones are open anyway: no use, no harm. */
+	if ((is_blocked && o->blocked_too) || class == METADATA_CACHED ||
+	    class == METADATA_OVERRIDE || class == METADATA_OPT_IN) {
 		o->opened = true;
 		o->allow->bits[node->index / 64] |= (uint64_t)1 << node->index % 64;
-		break;
-	default:
-		break;
 	}
 	for (const struct metadata_node *n = node->children; n; n = n->next)
 		open_below(n, o);

@@ -118,10 +118,13 @@ def test_slow_sts_delays_registering_only(host):
     host.register("c")
     assert time.monotonic() - began >= 2
     token = c.token()
-    for _ in range(20):
+    times = []
+    for _ in range(21):
         began = time.monotonic()
         assert c.get("/latest/meta-data/iam/security-credentials/web", token)[0] == 200
-        assert time.monotonic() - began < 0.02 * SLOW
+        times.append(time.monotonic() - began)
+    # The median, since this machine may have other things to do: a call to STS would take them all past 2 s.
+    assert sorted(times)[10] < 0.02 * SLOW
     assert len(host.fake.requests("sts", action="AssumeRole")) == 1
 
 
