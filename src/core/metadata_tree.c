@@ -224,20 +224,15 @@ struct opening {
 
 static void open_below(const struct metadata_node *node, struct opening *o)
 {
-	switch (metadata_node_class(node)) {
-	case METADATA_BLOCKED:
+	enum metadata_class class = metadata_node_class(node);
+
+	/* What is CACHED is open anyway: to name it is no use and no harm. */
+	if (class == METADATA_BLOCKED)
 		o->is_blocked = true;
-		if (!o->blocked_too)
-			break;
-		/* fall through */
-	case METADATA_CACHED: /* open anyway: no use, no harm */
-	case METADATA_OVERRIDE:
-	case METADATA_OPT_IN:
+	if (class == METADATA_CACHED || class == METADATA_OVERRIDE || class == METADATA_OPT_IN ||
+	    (class == METADATA_BLOCKED && o->blocked_too)) {
 		o->opened = true;
 		o->allow->bits[node->index / 64] |= (uint64_t)1 << node->index % 64;
-		break;
-	default:
-		break;
 	}
 	for (const struct metadata_node *n = node->children; n; n = n->next)
 		open_below(n, o);
