@@ -225,13 +225,12 @@ struct opening {
 static void open_below(const struct metadata_node *node, struct opening *o)
 {
 	enum metadata_class class = metadata_node_class(node);
-	bool is_blocked = class == METADATA_BLOCKED;
 
-	if (is_blocked)
+	/* What is CACHED is open anyway: to name it is no use and no harm. */
+	if (class == METADATA_BLOCKED)
 		o->is_blocked = true;
-	/* CACHED ones are open anyway: no use, no harm. */
-	if ((is_blocked && o->blocked_too) || class == METADATA_CACHED ||
-	    class == METADATA_OVERRIDE || class == METADATA_OPT_IN) {
+	if (class == METADATA_CACHED || class == METADATA_OVERRIDE || class == METADATA_OPT_IN ||
+	    (class == METADATA_BLOCKED && o->blocked_too)) {
 		o->opened = true;
 		o->allow->bits[node->index / 64] |= (uint64_t)1 << node->index % 64;
 	}

@@ -154,22 +154,22 @@ static int send_out(struct connection *c)
 }
 
 /* A token's answer must not travel further than the operator allows; what was printed before it (a
- * pipelined answer) may share the fate. */
+ * pipelined answer) may share the fate. If the peer does not take it all now, the rest leaves like
+ * the beginning, and nothing else is answered before. */
 static void send_token(struct connection *c)
 {
 	struct frontend *f = c->door->frontend;
 
 	set_ttl(c, (int)c->door->container->registration->hop_limit);
 	int r = send_out(c);
-	if (r == 0)
-		buf_reset(&f->out);
-	set_ttl(c, -1);
-	if (r != 0)
-		c->close_after_write = true;
-	if (r > 0)
-		buf_reset(&f->out);
-	else if (r < 0)
+	if (r >= 0)
+		buf_reset(&f->out); /* sent, or in c->out */
+	else
 		f->out.failed = true;
+	if (r > 0)
+		c->short_ttl = true;
+	else
+		set_ttl(c, -1);
 }
 
 enum step {
@@ -215,7 +215,9 @@ static enum step answer(struct connection *c, const struct http_request *request
 	if (answer.token_issued)
 		send_token(c);
 	upstream_run(f->upstream); /* what was served may have been stale */
-	return c->close_after_write ? STEP_STOP : STEP_MORE;
+	if (c->close_after_write || !buf_ok(&f->out))
+		return STEP_STOP;
+	return c->out.len > 0 ? STEP_LATER : STEP_MORE;
 }
 
 /* Take one request off data[*at..len). */
@@ -328,13 +330,13 @@ static void process(struct connection *c, size_t len, int64_t now_ms)
 	}
 	if (step == STEP_STOP)
 		at = len; /* what follows a request that closes is not read */
-	c->unprocessed = step == STEP_PARK || step == STEP_LATER;
+	c->unprocessed = (step == STEP_PARK || step == STEP_LATER) && at < len;
 	if (keep_rest(c, f->read + at, len - at) < 0) {
 		connection_free(c);
 		return;
 	}
 
-	int r = c->out.len > 0 ? 1 : send_out(c);
+	int r = c->out.len > 0 && buf_ok(&f->out) ? 1 : send_out(c);
 	if (r < 0) {
 		connection_free(c);
 	} else if (r > 0) {
@@ -401,6 +403,9 @@ static void on_writable(struct connection *c, int64_t now_ms)
 	}
 	buf_deinit(&c->out);
 	c->out_sent = 0;
+	if (c->short_ttl)
+		set_ttl(c, -1);
+	c->short_ttl = false;
 	watch(c, EV_READ);
 	written(c, now_ms);
 }

@@ -71,6 +71,7 @@ struct connection {
 	bool continued;	      /* 100 Continue was sent for the request that is coming */
 	struct buf out;	      /* what the peer has not taken yet */
 	size_t out_sent;
+	bool short_ttl; /* `out` holds the rest of a token's answer: see send_token() */
 	struct router_memo memo;
 	bool *freed; /* set to true when the connection is; NULL: no one asks */
 };

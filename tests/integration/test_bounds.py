@@ -3,8 +3,10 @@
 import contextlib
 import os
 import pathlib
+import re
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -138,6 +140,26 @@ def test_a_client_that_does_not_read_its_answers(crowd):
     assert beside < 2 * FLOOR_S * SLOW
     # Sanitizers and valgrind keep what is freed; 200 connections with all they may hold are under 16 MB.
     assert "ROLEGATE_SANITIZED" in os.environ or resident() - before < 24_000_000 * SLOW
+
+
+def test_a_client_that_is_slow_to_read_its_tokens_gets_them_all(crowd):
+    loud = crowd.containers["loud"]
+    request = b"PUT /latest/api/token HTTP/1.1\r\nHost: 169.254.169.254\r\nX-aws-ec2-metadata-token-ttl-seconds: 60\r\n\r\n"
+    n, received = 3000, b""
+    with loud.netns.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.settimeout(20 * SLOW)
+        s.connect(("169.254.169.254", 80))
+        sender = threading.Thread(target=s.sendall, args=(request * n,))
+        sender.start()
+        time.sleep(0.5)  # until nothing fits any more
+        while received.count(b"HTTP/1.1 200 OK\r\n") < n:
+            chunk = s.recv(1 << 20)
+            assert chunk, "closed"
+            received += chunk
+        sender.join()
+    tokens = set(re.findall(rb"\r\n\r\n([A-Za-z0-9_-]{56})", received))
+    assert n - 1 <= len(tokens) <= n and received.count(b"HTTP/1.1 ") == n
 
 
 def test_more_connections_than_a_container_may_have(crowd):

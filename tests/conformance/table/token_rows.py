@@ -50,7 +50,9 @@ def ten_thousand(world, _):
             s.sendall(one * count)
             left = count * length
             while left > 0:
-                left -= len(s.recv(min(left, 65536)))
+                chunk = s.recv(min(left, 65536))
+                assert chunk, f"closed with {left} bytes to come"
+                left -= len(chunk)
 
         put(100)
         before = rss()
