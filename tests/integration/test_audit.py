@@ -126,7 +126,7 @@ def test_the_chain_goes_on(audited):
     assert host.daemon.stop() == 0
     host.start_daemon()
     assert verify(host.audit)[0] == 0
-    host.wait(lambda: lines(host, "registered", message="taken up again after a restart"), "the container again")
+    host.wait(lambda: lines(host, "registered", message="taken up again"), "the container again")
 
     rotated = host.audit.with_suffix(".1")
     host.audit.rename(rotated)
