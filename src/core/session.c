@@ -29,6 +29,9 @@
 #define IDLE_LEFT_MIN_MS (27 * 60 * 1000)
 #define IDLE_LEFT_SPREAD_MS (3 * 60 * 1000)
 
+/* With this much left after an outage, credentials are renewed before they have 15 minutes left. */
+#define HASTEN_LEFT_MS (20 * 60 * 1000)
+
 /* An attempt that ended less than this ago answers for those who come now. */
 #define FRESH_MS 2000
 
@@ -136,10 +139,16 @@ void session_unwait(struct session *s)
 	s->waiters--;
 }
 
-void session_hasten(struct session *s, int64_t now_ms)
+void session_hasten(struct session *s, int64_t now_ms, int64_t later_ms)
 {
-	if (!s->in_flight && !session_valid(s, now_ms) && s->last_class != STS_DENIED &&
-	    s->next_ms > now_ms)
+	if (s->in_flight || s->last_class == STS_DENIED)
+		return;
+	if (session_valid(s, now_ms)) {
+		if (s->credentials->expires_ms - now_ms > HASTEN_LEFT_MS)
+			return;
+		now_ms += later_ms;
+	}
+	if (s->next_ms > now_ms)
 		s->next_ms = now_ms;
 }
 

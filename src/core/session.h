@@ -136,6 +136,6 @@ void session_refresh(struct session *s, int64_t now_ms);
 void session_wait(struct session *s, int64_t now_ms);
 void session_unwait(struct session *s);
 
-/* session_hasten(s, now_ms): STS answers again: what has no valid credentials need not sit its
- * backoff out. */
-void session_hasten(struct session *s, int64_t now_ms);
+/* session_hasten(s, now_ms, later_ms): STS answers again: what has no valid credentials need not sit
+ * its backoff out; what has under 20 minutes left goes `later_ms` from now at the latest. */
+void session_hasten(struct session *s, int64_t now_ms, int64_t later_ms);

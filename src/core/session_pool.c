@@ -20,6 +20,8 @@
 #define PROBE_PAUSE_MIN_MS 1000
 #define PROBE_PAUSE_MAX_MS (15 * 1000)
 #define PROBE_PAUSE_WAITED_MS 2000
+/* Over so long those with credentials that age are renewed after an outage, one after the other. */
+#define AFTER_OUTAGE_MS (2 * 60 * 1000)
 /* So long after an outage renewals are early: outages come in swarms. */
 #define TROUBLED_MS (15 * 60 * 1000)
 
@@ -327,6 +329,7 @@ static void on_answered_well(struct session_pool *pool, int64_t now_ms)
 static void on_alive(struct session_pool *pool, int64_t now_ms)
 {
 	struct session *s;
+	int64_t i = 0;
 
 	if (is_outage(pool)) {
 		refill(pool, now_ms);
@@ -338,7 +341,8 @@ static void on_alive(struct session_pool *pool, int64_t now_ms)
 		}
 		pool->tokens = 1;
 		TAILQ_FOREACH (s, &pool->sessions, link)
-			session_hasten(s, now_ms);
+			session_hasten(s, now_ms,
+				       AFTER_OUTAGE_MS * i++ / (int64_t)pool->n_sessions);
 	}
 	pool->failures = 0;
 	pool->probe_pause_ms = 0;

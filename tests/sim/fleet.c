@@ -303,8 +303,10 @@ static void ask(struct fleet *f, const struct event *event)
 		return;
 	}
 	int64_t left_ms = c->session->credentials->expires_ms - f->now_ms;
-	if (left_ms < SDK_LEFT_MS)
+	if (left_ms < SDK_LEFT_MS) {
 		r->late++;
+		r->late_per_minute[f->now_ms / MINUTE]++;
+	}
 	if (left_ms < r->least_left_ms)
 		r->least_left_ms = left_ms;
 	if (c->sdk && left_ms > SDK_LEFT_MS + CLIENT_RETRY_MS)
@@ -379,7 +381,8 @@ static int setup(struct fleet *f, const struct fleet_config *config, struct flee
 	ret->per_second = calloc(ret->n_seconds, sizeof(uint32_t));
 	ret->errors_per_minute = calloc(ret->n_seconds / 60 + 2, sizeof(uint32_t));
 	f->hosts = calloc(config->hosts, sizeof(*f->hosts));
-	if (!ret->per_second || !ret->errors_per_minute || !f->hosts)
+	ret->late_per_minute = calloc(ret->n_seconds / 60 + 2, sizeof(uint32_t));
+	if (!ret->per_second || !ret->errors_per_minute || !ret->late_per_minute || !f->hosts)
 		return -1;
 	for (unsigned h = 0; h < config->hosts; h++) {
 		session_pool_init(&f->hosts[h].pool, config->max_in_flight, config->max_per_second,
@@ -424,6 +427,7 @@ void fleet_result_deinit(struct fleet_result *result)
 {
 	free(result->per_second);
 	free(result->errors_per_minute);
+	free(result->late_per_minute);
 	*result = (struct fleet_result){0};
 }
 

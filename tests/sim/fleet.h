@@ -62,6 +62,7 @@ struct fleet_result {
 	int64_t healed_ms;	   /* when the last session without valid credentials got some */
 	uint32_t *per_second;	   /* calls that reached STS or tried to, duration/1000 entries */
 	uint32_t *errors_per_minute;
+	uint32_t *late_per_minute;
 	size_t n_seconds;
 };
 

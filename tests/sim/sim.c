@@ -46,13 +46,13 @@ static void print_span(const char *name, const struct fleet_result *r, int64_t f
 		       int64_t to_ms)
 {
 	size_t from = (size_t)(from_ms / SECOND), to = (size_t)(to_ms / SECOND);
-	uint64_t errors = 0;
+	uint64_t errors = 0, late = 0;
 
 	for (size_t m = from / 60; m < to / 60; m++)
-		errors += r->errors_per_minute[m];
-	printf("| %s | %.1f | %u | %u | %llu |\n", name, fleet_mean(r, from, to),
+		errors += r->errors_per_minute[m], late += r->late_per_minute[m];
+	printf("| %s | %.1f | %u | %u | %llu | %llu |\n", name, fleet_mean(r, from, to),
 	       fleet_percentile(r, from, to, 99), fleet_percentile(r, from, to, 100),
-	       (unsigned long long)errors);
+	       (unsigned long long)errors, (unsigned long long)late);
 }
 
 static void print(const struct fleet_result *r)
@@ -61,11 +61,13 @@ static void print(const struct fleet_result *r)
 
 	printf("%u hosts x %u containers, %lld h, STS quota %.0f/s\n\n", config.hosts,
 	       config.containers, (long long)(config.duration_ms / HOUR), config.quota_per_second);
-	printf("| span | calls/s, mean | p99 | most | requests in error "
-	       "|\n|---|---|---|---|---|\n");
+	printf("| span | calls/s, mean | p99 | most | requests in error | served with < 15 min "
+	       "left |\n"
+	       "|---|---|---|---|---|---|\n");
 	print_span("fair weather (hours 4 to 12)", r, 4 * HOUR, 12 * HOUR);
 	print_span("30 min outage", r, o->from_ms, o->to_ms);
-	print_span("the hour after it", r, o->to_ms, o->to_ms + HOUR);
+	print_span("the 5 minutes after it", r, o->to_ms, o->to_ms + 5 * MINUTE);
+	print_span("the hour after that", r, o->to_ms + 5 * MINUTE, o->to_ms + 65 * MINUTE);
 	print_span("deploy: 10 minutes", r, config.deploy_ms, config.deploy_ms + 10 * MINUTE);
 	print_span("the hour after it", r, config.deploy_ms + 10 * MINUTE,
 		   config.deploy_ms + 70 * MINUTE);

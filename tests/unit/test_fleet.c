@@ -126,6 +126,10 @@ static void test_outage_of_25_minutes(void **state)
 			struct fleet_result r = run(&config);
 			assert_int_equal(r.errors, 0);
 			assert_true(r.failed > 0);
+			/* From three minutes after it, all have 15 minutes left again. */
+			size_t over = (size_t)(config.outages[0].to_ms / MINUTE);
+			for (size_t m = over + 3; m < r.n_seconds / 60; m++)
+				assert_int_equal(r.late_per_minute[m], 0);
 			fleet_result_deinit(&r);
 		}
 	}

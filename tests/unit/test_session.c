@@ -278,6 +278,32 @@ static void test_wait(void **state)
 	session_free(s);
 }
 
+/* STS answers again after an outage: who comes when. */
+static void test_hasten(void **state)
+{
+	(void)state;
+	struct session *s = session_in(SESSION_FAILING, 0);
+	session_hasten(s, 10, 5000);
+	assert_int_equal(s->next_ms, 10);
+	session_free(s);
+
+	s = session_in(SESSION_STALE, 0);
+	s->next_ms = 45 * MINUTE;
+	session_hasten(s, 30 * MINUTE, 5000); /* 30 minutes left: no hurry */
+	assert_int_equal(s->next_ms, 45 * MINUTE);
+	session_hasten(s, 41 * MINUTE, 5000); /* 19 */
+	assert_int_equal(s->next_ms, 41 * MINUTE + 5000);
+	session_hasten(s, 41 * MINUTE, 9000); /* never later than it was */
+	assert_int_equal(s->next_ms, 41 * MINUTE + 5000);
+	session_free(s);
+
+	s = session_in(SESSION_DENIED, 0);
+	int64_t next_ms = s->next_ms;
+	session_hasten(s, 10, 0);
+	assert_int_equal(s->next_ms, next_ms);
+	session_free(s);
+}
+
 static void test_documents(void **state)
 {
 	(void)state;
@@ -293,7 +319,7 @@ int main(void)
 		cmocka_unit_test(test_renewal),	    cmocka_unit_test(test_renewal_after_failures),
 		cmocka_unit_test(test_retries),	    cmocka_unit_test(test_expired_on_arrival),
 		cmocka_unit_test(test_refresh),	    cmocka_unit_test(test_wait),
-		cmocka_unit_test(test_documents),
+		cmocka_unit_test(test_hasten),	    cmocka_unit_test(test_documents),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
