@@ -68,7 +68,8 @@ static void test_fields(void **state)
 		"session_policy",  "tokens",
 		"hop_limit",	   "labels",
 		"metadata",	   "wait_s",
-		"intercept",	   "transitive_tag_keys", "allow",
+		"intercept",	   "transitive_tag_keys",
+		"allow",
 	};
 	struct config config;
 
