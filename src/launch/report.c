@@ -40,10 +40,11 @@ static void append_to_log(const char *level, const char *text)
 	json_text_quote(text, &quoted);
 	if (!buf_ok(&quoted))
 		return;
-	buf_printf(&line,
-		   to.log_json ? "{\"level\":\"%s\",\"msg\":%s,\"time\":\"%s\"}\n"
-			       : "level=%s msg=%s time=\"%s\"\n",
-		   level, quoted.data, now);
+	if (to.log_json)
+		buf_printf(&line, "{\"level\":\"%s\",\"msg\":%s,\"time\":\"%s\"}\n", level,
+			   quoted.data, now);
+	else
+		buf_printf(&line, "level=%s msg=%s time=\"%s\"\n", level, quoted.data, now);
 	if (buf_ok(&line) && write(fd, line.data, line.len) < 0)
 		return; /* it is on standard error, too */
 }

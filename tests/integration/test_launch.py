@@ -282,7 +282,8 @@ def test_no_daemon(launcher):
 
 @pytest.mark.parametrize("also_the_guardian", [False, True])
 def test_a_killed_launcher_leaves_nothing(launcher, also_the_guardian):
-    launcher.run("--role", "warm")
+    launcher.run("--role", "warm", "--name", "warm")
+    launcher.host.wait(lambda: "container=warm detached" in launcher.host.netd.text(), "its end")
     before = open_files(launcher.host)
     process, out = launcher.start("--role", "web", "--name", "victim")
     launcher.host.wait(lambda: "key " in out.read_text(), "the client")
