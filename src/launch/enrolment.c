@@ -15,7 +15,7 @@
 
 #define RETRY_MS 50
 /* A daemon that is restarted is back within this. */
-#define RESTART_MS 5000
+#define RESTART_MS 3000
 /* The end of a process is told to the daemon by the kernel, so nearly at once. */
 #define STALE_MS 2000
 /* Above wait_s: the client's own patience, and ours. */
@@ -211,10 +211,14 @@ static int handle_refusal(struct attempt *a)
 
 static int try_once(struct attempt *a)
 {
-	int r = rolegate_register(a->client, a->e->id, a->registration, NULL, &a->error);
+	struct rolegate_reply reply = {0};
+	int r = rolegate_register(a->client, a->e->id, a->registration, &reply, &a->error);
 
 	switch (r) {
 	case 0:
+		if (a->e->reply)
+			buf_put(a->e->reply, reply.body, reply.len);
+		rolegate_reply_clear(&reply);
 		a->outcome = ENROLMENT_READY;
 		return 0;
 	case -ENOTCONN:

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "launch/identity.h"
+#include "util/buf.h"
 #include "util/diag.h"
 #include "wire/config.h"
 
@@ -19,6 +20,8 @@ struct enrolment {
 	/* When the time is over, leave it registered without credentials, so that it gets them once
 	 * STS gives them, and say so in `diag`. */
 	bool may_lag;
+	struct buf
+		*reply; /* the daemon's answer is appended, if it is registered by this; or NULL */
 };
 
 enum enrolment_outcome {

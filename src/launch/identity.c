@@ -25,7 +25,8 @@ static const struct field {
 	{"policy_arns", true, true, NULL},	{"session_policy", false, true, "IAM_POLICY"},
 	{"tokens", false, true, NULL},		{"hop_limit", false, true, NULL},
 	{"labels", true, false, NULL},		{"metadata", true, true, NULL},
-	{"wait_s", false, true, NULL},		{"intercept", false, true, NULL},
+	{"allow", true, false, NULL},		{"wait_s", false, true, NULL},
+	{"intercept", false, true, NULL},
 };
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
 
@@ -227,7 +228,7 @@ static int take_field(const struct oci_config *oci, const struct field *field,
 			(void)look_env(oci, field->env, &found);
 		if (found.value && !field->by_env)
 			return diag_fail(EINVAL, diag, NULL,
-					 "%s: an image can set variables, so %s are taken from "
+					 "%s: an image can set variables, so %s is taken from "
 					 "annotations only (" PREFIX "%s)",
 					 found.source, field->name, field->name);
 	}

@@ -12,6 +12,8 @@
 #include "util/fd.h"
 #include "wire/json_text.h"
 
+#define TEXT_MAX 1024
+
 static struct {
 	const char *program;
 	const char *log;
@@ -49,14 +51,11 @@ static void append_to_log(const char *level, const char *text)
 		return; /* it is on standard error, too */
 }
 
-static void report(const char *level, int priority, const char *fmt, va_list ap)
-	__attribute__((format(printf, 3, 0)));
-
-static void report(const char *level, int priority, const char *fmt, va_list ap)
+/* `text` is made ready for one line. */
+static void report(const char *level, int priority, char *text)
 {
-	char text[1024], line[1152];
+	char line[1152];
 
-	vsnprintf(text, sizeof(text), fmt, ap);
 	for (char *p = text; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = '?';
@@ -70,18 +69,22 @@ static void report(const char *level, int priority, const char *fmt, va_list ap)
 
 void report_error(const char *fmt, ...)
 {
+	char text[TEXT_MAX];
 	va_list ap;
 
 	va_start(ap, fmt);
-	report("error", LOG_ERR, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	report("error", LOG_ERR, text);
 }
 
 void report_warning(const char *fmt, ...)
 {
+	char text[TEXT_MAX];
 	va_list ap;
 
 	va_start(ap, fmt);
-	report("warning", LOG_WARNING, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	report("warning", LOG_WARNING, text);
 }

@@ -40,7 +40,7 @@ struct verb {
 };
 
 extern const struct verb verb_roles, verb_show, verb_register, verb_unregister, verb_refresh,
-	verb_events, verb_policy, verb_audit, verb_doctor, verb_version;
+	verb_events, verb_launch, verb_policy, verb_audit, verb_doctor, verb_version;
 
 /* cli_error(cli, fmt, …): print "rolegate: VERB SUBJECT: …" to standard error; control bytes are
  * escaped. */

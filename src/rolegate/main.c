@@ -15,8 +15,8 @@ static const struct option_spec globals[] = {
 };
 
 static const struct verb *const verbs[] = {
-	&verb_roles,  &verb_show,   &verb_register, &verb_unregister, &verb_refresh,
-	&verb_events, &verb_policy, &verb_audit,    &verb_doctor,     &verb_version,
+	&verb_roles,  &verb_show,   &verb_register, &verb_unregister, &verb_refresh, &verb_events,
+	&verb_launch, &verb_policy, &verb_audit,    &verb_doctor,     &verb_version,
 };
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
 

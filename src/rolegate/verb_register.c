@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "rolegate/cli.h"
+#include "rolegate/registration_options.h"
 #include "rolegate/role_table.h"
 #include "util/clock.h"
 #include "util/file.h"
@@ -13,62 +14,12 @@
 #define SESSION_POLICY_MAX (64 * 1024)
 
 static const struct option_spec options_register[] = {
-	{"role", "ARN", false, "the role to assume"},
 	{"netns", "PATH", false, "the container's network namespace, absolute path"},
 	{"pid", "N", false, "a process in the container; it is unregistered when that exits"},
 	{"intercept", "netns|bridge", false, "how its requests are caught"},
-	{"session-name", "NAME", false, "STS session name; default rolegate-ID"},
-	{"external-id", "ID", false, "STS external id"},
-	{"duration", "S", false, "life of its credentials in seconds, 900 to 43200"},
-	{"tag", "KEY=VALUE", true, "STS session tag"},
-	{"transitive-tag", "KEY", true, "session tag that role chaining keeps"},
-	{"source-identity", "NAME", false, "STS source identity"},
-	{"session-policy", "JSON|@FILE", false, "policy that narrows the role's further"},
-	{"policy-arn", "ARN", true, "managed policy that narrows it"},
-	{"tokens", "required|optional|disabled", false, "whether IMDSv2 is required"},
-	{"hop-limit", "N", false, "IP hops a token's answer may travel, 1 to 64"},
-	{"image", "REF", false, "the container's image, for the policy"},
-	{"digest", "SHA", false, "its digest (sha256:...), for the policy"},
-	{"label", "KEY=VALUE", true, "a label, for the policy and the role map"},
-	{"metadata", "KEY=VALUE", true, "what a metadata path answers in the container"},
-	{"allow", "PATH", true, "metadata path of the host's that it may read"},
-	{"wait", "S", false, "how long to wait for credentials; default 10"},
+	REGISTRATION_OPTIONS,
 	{NULL, NULL, false, NULL},
 };
-
-/* Option to field of the body. --session-policy is read first. */
-static const struct {
-	const char *option, *field;
-} fields[] = {
-	{"role", "role_arn"},
-	{"netns", "netns"},
-	{"pid", "pid"},
-	{"intercept", "intercept"},
-	{"session-name", "session_name"},
-	{"external-id", "external_id"},
-	{"duration", "duration_s"},
-	{"tag", "session_tags"},
-	{"transitive-tag", "transitive_tag_keys"},
-	{"source-identity", "source_identity"},
-	{"session-policy", "session_policy"},
-	{"policy-arn", "policy_arns"},
-	{"tokens", "tokens"},
-	{"hop-limit", "hop_limit"},
-	{"image", "image.ref"},
-	{"digest", "image.digest"},
-	{"label", "labels"},
-	{"metadata", "metadata"},
-	{"allow", "allow"},
-	{"wait", "wait_s"},
-};
-
-static const char *field_of(const char *option)
-{
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		if (strcmp(fields[i].option, option) == 0)
-			return fields[i].field;
-	return NULL;
-}
 
 /* JSON, or @FILE. */
 static int set_session_policy(const struct cli *cli, const char *value,
@@ -95,7 +46,7 @@ static int set_fields(const struct cli *cli, const struct options *options,
 
 	for (size_t i = 0; i < options->n_values; i++) {
 		const struct option_value *option = &options->values[i];
-		const char *field = field_of(option->spec->name);
+		const char *field = registration_field(option->spec->name);
 		int r = 0;
 		if (!field)
 			continue; /* a global one */

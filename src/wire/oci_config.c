@@ -131,6 +131,8 @@ static int take_host_paths(json_t *root, struct oci_config *config, struct diag 
 	size_t i;
 
 	int r = path ? add_string(&config->host_paths, &config->n_host_paths, path, diag) : 0;
+	if (r == 0 && path)
+		config->root_path = config->host_paths[0];
 	if (r == 0)
 		r = get(root, "mounts", JSON_ARRAY, &list, diag);
 	if (r < 0)

@@ -34,6 +34,7 @@ struct oci_config {
 	char **host_paths; /* what of the host's files it sees: bind mounts and the root; as
 			    * written, that is, maybe relative to the bundle */
 	size_t n_host_paths;
+	const char *root_path; /* one of them; NULL: it says none */
 	enum oci_netns netns;
 	char *netns_path; /* OCI_NETNS_PATH */
 	bool has_user_namespace;

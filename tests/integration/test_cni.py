@@ -97,7 +97,7 @@ def test_no_role_no_registration(shared):
     assert cni(shared, "ADD", "none") == (0, PREV)
     assert shared.show("none") is None
     with pytest.raises(OSError):
-        c.token()
+        c.inside.connect(timeout=1)
     assert cni(shared, "CHECK", "none") == (0, None)
     assert cni(shared, "DEL", "none") == (0, None)
 

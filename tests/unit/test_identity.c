@@ -69,6 +69,7 @@ static void test_fields(void **state)
 		"hop_limit",	   "labels",
 		"metadata",	   "wait_s",
 		"intercept",	   "transitive_tag_keys",
+		"allow",
 	};
 	struct config config;
 

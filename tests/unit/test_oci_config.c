@@ -16,6 +16,10 @@
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
+#define TWO_NETNS                                                                                  \
+	"{\"linux\":{\"namespaces\":[{\"type\":\"network\"},"                                      \
+	"{\"type\":\"network\",\"path\":\"/proc/1/ns/net\"}]}}"
+
 static void test_config(void **state)
 {
 	static const char text[] =
@@ -89,8 +93,7 @@ static void test_config_errors(void **state)
 		"{\"mounts\":{}}",
 		"{\"linux\":{\"namespaces\":{}}}",
 		"{\"linux\":{\"namespaces\":[{}]}}",
-		"{\"linux\":{\"namespaces\":[{\"type\":\"network\"},{\"type\":\"network\",\"path\":"
-		"\"/proc/1/ns/net\"}]}}",
+		TWO_NETNS,
 		"{\"annotations\":{\"a\":\"x\\u0000y\"}}",
 	};
 
