@@ -26,7 +26,8 @@ import xml.etree.ElementTree as ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build-tests"
-PYTEST = ["/usr/bin/python3", "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider"]
+SECOND_TRIES_MAX = 8
+PYTEST = ["/usr/bin/python3", "-m", "pytest", "-q", "--no-header", "-o", f"cache_dir={BUILD}/pytest-cache"]
 # What valgrind sees: the vertical path and the ways down from it.
 VALGRIND_TESTS = ["test_main_job.py", "test_lifecycle.py"]
 
@@ -53,6 +54,20 @@ def count(report, code):
     return code == 0
 
 
+def failures(report):
+    """The names of the tests that failed, or whose set-up or tear-down did."""
+    if not report.exists():
+        return set()
+    cases = ElementTree.parse(report).getroot().iter("testcase")
+    return {f"{case.get('classname')}::{case.get('name')}" for case in cases
+            if case.find("failure") is not None or case.find("error") is not None}
+
+
+def count_failures(report):
+    suites = ElementTree.parse(report).getroot().iter("testsuite")
+    return sum(int(s.get("failures") or 0) + int(s.get("errors") or 0) for s in suites)
+
+
 def check(name, code):
     totals["passed" if code == 0 else "failed"] += 1
     if code != 0:
@@ -64,7 +79,21 @@ def pytest(paths, build="gcc", **environ):
     if not (BUILD / build / "src" / "rolegated" / "rolegated").exists():
         return check(f"tests of the {build} build, which is not there", 1)
     report = BUILD / "report.xml"
-    code = run([*PYTEST, f"--junitxml={report}", *paths], ROLEGATE_BUILD=str(BUILD / build), **environ)
+    environ["ROLEGATE_BUILD"] = str(BUILD / build)
+    code = run([*PYTEST, "--cache-clear", f"--junitxml={report}", *paths], **environ)
+    failed = failures(report)
+    if code == 1 and 0 < len(failed) <= SECOND_TRIES_MAX:
+        # Real processes and clocks on a shared machine: a few that fail are tried once more, and if that helps
+        # it is said aloud, since a test that needs it is a defect to mend.
+        again = BUILD / "report-again.xml"
+        code = run([*PYTEST, "--last-failed", f"--junitxml={again}", *paths], **environ)
+        still = failures(again)
+        again.unlink(missing_ok=True)
+        for name in sorted(failed - still):
+            print(f"PASSED ONLY AT THE SECOND TRY: {name}", flush=True)
+        if code == 0 and not still:
+            totals["passed"] += len(failed)
+            totals["failed"] -= count_failures(report)
     return count(report, code)
 
 
