@@ -393,12 +393,24 @@ static int make_parts(struct daemon *d, struct diag *diag)
 	return r;
 }
 
+/* Better said than found out. */
+static void warn_of_idle_keys(const struct config *config)
+{
+	if (config->control.tls_listen)
+		log_warning(NULL,
+			    "[control] tls_listen has no effect in this version: control calls "
+			    "are served on the Unix socket alone");
+	if (config->aws.ec2_endpoint)
+		log_warning(NULL, "[aws] ec2_endpoint has no effect in this version");
+}
+
 static int start(struct daemon *d, struct diag *diag)
 {
 	uint8_t key[TOKEN_KEY_SIZE];
 	struct policy *policy = NULL;
 	struct metadata_allow allow;
 
+	warn_of_idle_keys(&d->config);
 	int r = load_allow(d->config_path, &d->config, &allow, diag);
 	if (r == 0)
 		r = privileges_prepare(diag);
