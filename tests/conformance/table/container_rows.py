@@ -3,6 +3,7 @@
 import json
 
 from table.row import ADDRESSES, Answer, Row, by, by_v4, contains, exchange, is_, parse
+from table.world import environment
 
 ECS = "169.254.170.2"
 EKS = {ADDRESSES["v4"]: "169.254.170.23", ADDRESSES["v6"]: "fd00:ec2::23"}
@@ -58,13 +59,12 @@ def no_id(world, _):
 
 
 def pending(world, _):
-    """rolegated starts anew while the STS hangs: GET the own path"""
+    """The STS hangs from the beginning: GET the own path"""
     with world.fresh() as host:
-        c = host.container("c")
-        path = host.register("c")["environment"]["ecs"]["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
-        host.daemon.stop()
         host.fake.set(sts_hang=True)
-        host.start_daemon()
+        c = host.container("c")
+        host.put("c", wait_s=1)
+        path = environment(host, "c")["ecs"]["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
         answer = Answer(*c.request("GET", path, {}, ECS))
         host.fake.reset()
         return answer
