@@ -68,7 +68,7 @@ def test_500_cycles_leave_nothing(host):
     assert abs(descriptors(host.daemon) - open_before[0]) <= 2
     assert abs(descriptors(host.netd) - open_before[1]) <= 2
     assert without_counters(rules(host.netns)) == host_rules
-    if not WRAPPER:
+    if not WRAPPER and "ROLEGATE_SANITIZED" not in os.environ:  # a quarantine is no leak
         assert rss_kib(host.daemon) < memory[0] + 1024 and rss_kib(host.netd) < memory[1] + 1024
     assert other.role() == "batch"
 
