@@ -14,6 +14,7 @@ import os
 import socket
 import subprocess
 import time
+import time
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
@@ -77,7 +78,13 @@ class Netns:
 
     def sleeper(self):
         """A process that does nothing but live in here; returns it (its pid is in the netns)."""
-        return self.popen(["sleep", "3600"])
+        process = self.popen(["sleep", "3600"])
+        # `ip netns exec` is in the caller's namespace until it has entered this one.
+        for _ in range(1000):
+            if os.stat(f"/proc/{process.pid}/ns/net").st_ino == self.inode[1]:
+                break
+            time.sleep(0.01)
+        return process
 
     @contextlib.contextmanager
     def entered(self):
