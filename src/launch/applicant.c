@@ -34,8 +34,8 @@ static int check_role_in_host_netns(const struct config *config, struct applican
 	return r;
 }
 
-int applicant_read(const char *file, const char *bundle, const struct config *config,
-		   struct applicant *ret, struct diag *diag)
+int applicant_read(const char *id, const char *file, const char *bundle,
+		   const struct config *config, struct applicant *ret, struct diag *diag)
 {
 	struct applicant a = {0};
 	struct diag why = {0};
@@ -47,7 +47,7 @@ int applicant_read(const char *file, const char *bundle, const struct config *co
 	if (r < 0)
 		r = diag_fail(-r, diag, why.field, "%s: %s", file, why.text);
 	if (r == 0)
-		r = identity_read(a.oci, config, &a.identity, diag);
+		r = identity_read(a.oci, id, config, &a.identity, diag);
 	if (r == 0 && confinement_check(a.oci, bundle, config, &why) < 0)
 		r = judge(config, &why, &a, diag);
 	if (r == 0)

@@ -18,10 +18,10 @@ struct applicant {
 	struct diag warning; /* what is not as it should be, but allowed to be so */
 };
 
-/* applicant_read(file, bundle, config, ret, diag): read the file `file` of the bundle in the
+/* applicant_read(id, file, bundle, config, ret, diag): read the file `file` of the bundle in the
  * directory `bundle`. 0, -EPERM if it would get around rolegate and [runtime] unconfined does not
- * allow that, -EINVAL, -ENOMEM, or what reading gave. */
-int applicant_read(const char *file, const char *bundle, const struct config *config,
-		   struct applicant *ret, struct diag *diag);
+ * allow that, -EACCES if its image is not signed, -EINVAL, -ENOMEM, or what reading gave. */
+int applicant_read(const char *id, const char *file, const char *bundle,
+		   const struct config *config, struct applicant *ret, struct diag *diag);
 void applicant_deinit(struct applicant *applicant);
 #define _cleanup_applicant_ _cleanup_(applicant_deinit)

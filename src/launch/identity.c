@@ -207,10 +207,11 @@ static int add_item(const char *item, void *user)
 	const struct add *add = user;
 
 	if (strcmp(add->name, "labels") == 0 &&
-	    strncmp(item, IMAGE_LABEL_PREFIX, strlen(IMAGE_LABEL_PREFIX)) == 0)
+	    (strncmp(item, IMAGE_LABEL_PREFIX, strlen(IMAGE_LABEL_PREFIX)) == 0 ||
+	     strncmp(item, PREFIX, strlen(PREFIX)) == 0))
 		return diag_fail(EINVAL, add->diag, NULL,
-				 "labels that begin with " IMAGE_LABEL_PREFIX
-				 " are for the engine to give");
+				 "labels that begin with " IMAGE_LABEL_PREFIX " or " PREFIX
+				 " are not for those to give who start a container");
 	return identity_add(add->identity, add->name, item, add->source, add->diag);
 }
 
@@ -241,8 +242,8 @@ static int take_field(const struct oci_config *oci, const struct field *field,
 	return r < 0 ? diag_fail(-r, diag, NULL, "%s: %s", found.source, why.text) : 0;
 }
 
-int identity_read(const struct oci_config *oci, const struct config *config, struct identity **ret,
-		  struct diag *diag)
+int identity_read(const struct oci_config *oci, const char *id, const struct config *config,
+		  struct identity **ret, struct diag *diag)
 {
 	_cleanup_identity_ struct identity *identity = calloc(1, sizeof(*identity));
 	struct found role = {0};
@@ -264,7 +265,9 @@ int identity_read(const struct oci_config *oci, const struct config *config, str
 	for (size_t i = 0; r == 0 && i < N_FIELDS; i++)
 		r = take_field(oci, &fields[i], identity, diag);
 	if (r == 0)
-		r = image_describe(oci, identity, diag);
+		r = image_describe(oci, id, identity, diag);
+	if (r == 0)
+		r = image_check_signature(config, identity, diag);
 	if (r == 0)
 		*ret = TAKE(identity);
 	return r;

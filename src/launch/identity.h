@@ -11,7 +11,7 @@
  *
  * An image brings its own environment along. So nothing that the policy goes by (labels, the image
  * itself) is believed of a variable; and of the image and the pod only what the engine itself says
- * (containerd, CRI-O, Podman) is, never rolegate.io/image.ref.
+ * (image.h) is, never rolegate.io/image.ref.
  */
 #pragma once
 
@@ -36,10 +36,11 @@ struct identity {
 	size_t n_fields;
 };
 
-/* identity_read(oci, config, ret, diag): 0, -EINVAL with `diag` naming the annotation or variable,
- * or -ENOMEM. Without a role, the other fields are not looked at. */
-int identity_read(const struct oci_config *oci, const struct config *config, struct identity **ret,
-		  struct diag *diag);
+/* identity_read(oci, id, config, ret, diag): of the container `id` (NULL: not known yet). 0, -EINVAL
+ * with `diag` naming the annotation or variable, -EACCES if its image is not signed as it must be, or
+ * -ENOMEM. Without a role, the other fields are not looked at. */
+int identity_read(const struct oci_config *oci, const char *id, const struct config *config,
+		  struct identity **ret, struct diag *diag);
 /* identity_add(identity, name, value, source, diag): one more field. 0 or -ENOMEM. */
 int identity_add(struct identity *identity, const char *name, const char *value, const char *source,
 		 struct diag *diag);

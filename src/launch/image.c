@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "launch/image_store.h"
+#include "launch/signature.h"
 #include "util/buf.h"
 
 /* In this order; the first that is there counts. */
@@ -75,9 +77,49 @@ static int add_pod(const struct oci_config *oci, struct identity *identity, stru
 	return 0;
 }
 
-int image_describe(const struct oci_config *oci, struct identity *identity, struct diag *diag)
+/* The engine's own records say more than annotations do, and are harder to make up. */
+static int add_recorded(const struct oci_config *oci, const char *id, struct identity *identity,
+			struct diag *diag)
 {
-	int r = add_image(oci, identity, diag);
+	_cleanup_image_record_ struct image_record record = {0};
+
+	int r = id && oci->root_path ? image_store_find(oci->root_path, id, &record) : -ENOENT;
+	if (r == -ENOENT)
+		return add_image(oci, identity, diag);
+	if (r == 0 && record.ref)
+		r = identity_add(identity, "image.ref", record.ref, "the engine's records", diag);
+	if (r == 0 && record.digest)
+		r = identity_add(identity, "image.digest", record.digest, "the engine's records",
+				 diag);
+	return r == -ENOMEM ? diag_fail(ENOMEM, diag, NULL, "out of memory") : r;
+}
+
+int image_describe(const struct oci_config *oci, const char *id, struct identity *identity,
+		   struct diag *diag)
+{
+	int r = add_recorded(oci, id, identity, diag);
 
 	return r < 0 ? r : add_pod(oci, identity, diag);
+}
+
+static const char *find_field(const struct identity *identity, const char *name)
+{
+	for (size_t i = 0; i < identity->n_fields; i++)
+		if (strcmp(identity->fields[i].name, name) == 0)
+			return identity->fields[i].value;
+	return NULL;
+}
+
+int image_check_signature(const struct config *config, struct identity *identity, struct diag *diag)
+{
+	_cleanup_free_ char *signer = NULL;
+	_cleanup_buf_ struct buf label = {0};
+
+	int r = signature_check(config, find_field(identity, "image.ref"),
+				find_field(identity, "image.digest"), &signer, diag);
+	if (r < 0 || !signer)
+		return r;
+	buf_printf(&label, IMAGE_SIGNER_LABEL "=%s", signer);
+	return buf_ok(&label) ? identity_add(identity, "labels", label.data, "its signature", diag)
+			      : diag_fail(ENOMEM, diag, NULL, "out of memory");
 }

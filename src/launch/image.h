@@ -1,8 +1,10 @@
-/* image: what the engine says of a container's image and pod, for the policy to go by.
+/* image: what is known of a container's image and pod, for the policy to go by: from the engine, and
+ * nobody else.
  *
- *	containerd	io.kubernetes.cri.{image-name,sandbox-name,sandbox-namespace}
+ *	Docker		its own records (image_store.h)
+ *	Podman, CRI-O	containers/storage's records, likewise
+ *	containerd	annotations io.kubernetes.cri.{image-name,sandbox-name,sandbox-namespace}
  *	CRI-O		io.kubernetes.cri-o.{ImageName,ImageRef}, io.kubernetes.pod.{name,namespace}
- *	Podman		io.podman.annotations.… hold none: see image.c
  */
 #pragma once
 
@@ -11,6 +13,15 @@
 /* Labels of the registration that only the engine gives: the pod's name and namespace. */
 #define IMAGE_LABEL_PREFIX "io.kubernetes."
 
-/* image_describe(oci, identity, diag): add image.ref, image.digest and labels, as far as they are
- * known. 0, -EINVAL or -ENOMEM. */
-int image_describe(const struct oci_config *oci, struct identity *identity, struct diag *diag);
+/* The label of who signed the image. */
+#define IMAGE_SIGNER_LABEL "rolegate.io/image-signer"
+
+/* image_describe(oci, id, identity, diag): add image.ref, image.digest and labels, as far as they are
+ * known. `id`, the container's, may be NULL. 0, -EINVAL or -ENOMEM. */
+int image_describe(const struct oci_config *oci, const char *id, struct identity *identity,
+		   struct diag *diag);
+
+/* image_check_signature(config, identity, diag): with [runtime] image_keys, the image must be signed
+ * with one of them; the signer becomes a label. 0, -EACCES, -EINVAL or -ENOMEM. */
+int image_check_signature(const struct config *config, struct identity *identity,
+			  struct diag *diag);

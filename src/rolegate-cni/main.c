@@ -94,7 +94,7 @@ static int find_identity(struct call *call, struct identity **ret)
 		return -ENOMEM;
 	}
 	call->error = CNI_INVALID_CONFIG;
-	return identity_read(call->network->container, &call->config, ret, &call->diag);
+	return identity_read(call->network->container, NULL, &call->config, ret, &call->diag);
 }
 
 static int add(struct call *call)

@@ -77,7 +77,7 @@ static int on_create(const struct oci_state *state, const char *file, const stru
 		snprintf(default_file, sizeof(default_file), "%s/config.json", state->bundle);
 		file = default_file;
 	}
-	int r = applicant_read(file, state->bundle, config, &applicant, diag);
+	int r = applicant_read(state->id, file, state->bundle, config, &applicant, diag);
 	if (r < 0)
 		return r;
 	if (applicant.has_warning)

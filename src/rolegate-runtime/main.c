@@ -101,7 +101,7 @@ static int prepare(const struct oci_command *command, const struct config *confi
 
 	int r = find_bundle(command, bundle, file, diag);
 	if (r == 0)
-		r = applicant_read(file, bundle, config, &applicant, diag);
+		r = applicant_read(command->id, file, bundle, config, &applicant, diag);
 	if (r < 0)
 		return r;
 	if (applicant.has_warning)

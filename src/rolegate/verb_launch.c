@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "launch/image.h"
 #include "launch/launch.h"
 #include "launch/launch_state.h"
 #include "launch/report.h"
@@ -162,7 +163,7 @@ static int find_identity(struct job *job)
 	int r = 0;
 
 	if (!role && job->bundle) {
-		r = identity_read(job->bundle, &job->config, &job->identity, &diag);
+		r = identity_read(job->bundle, NULL, &job->config, &job->identity, &diag);
 	} else {
 		job->identity = calloc(1, sizeof(*job->identity));
 		if (!job->identity)
@@ -189,7 +190,8 @@ static int find_identity(struct job *job)
 			return code;
 	}
 	job->launch.identity = job->identity;
-	return CLI_DONE;
+	r = role ? image_check_signature(&job->config, job->identity, &diag) : 0;
+	return r < 0 ? print_diag(job->cli, r, &diag) : CLI_DONE;
 }
 
 static int find_credentials(struct job *job)

@@ -58,6 +58,8 @@ struct config {
 		char *account;
 		char *role_annotations;
 		char *role_env;
+		char *image_keys;	/* NULL: images need no signature */
+		char *image_signatures; /* directory */
 	} runtime;
 	struct {
 		char *dir;

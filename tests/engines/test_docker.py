@@ -142,6 +142,15 @@ def test_nothing_is_left(docker, how):
         now <= then for now, then in zip(open_files(docker.sandbox.host), before)), "the end of listeners and connections")
 
 
+def test_the_policy_is_told_the_image(docker):
+    docker("run", "-d", "--name", "box", "--runtime", "rolegate", "-e", "ROLEGATE_ROLE=web", IMAGE, "/imds", "hold",
+           check=True)
+    [entry] = docker.sandbox.host.api("GET", "/v1/containers")[1]["containers"]
+    assert entry["image"] == {"ref": IMAGE}  # it was never in a registry: there is no digest
+    docker("rm", "-f", "box", check=True)
+    docker.sandbox.wait_for_nobody()
+
+
 def test_restarted_containers_keep_their_role(docker):
     docker("run", "-d", "--name", "box", "--runtime", "rolegate", "-e", "ROLEGATE_ROLE=web", IMAGE, "/imds", "hold",
            check=True)

@@ -42,6 +42,7 @@ def test_annotations(podman):
                "rolegate.io/labels=team=web", IMAGE, "/imds", "hold", check=True)
     [entry] = podman.sandbox.host.api("GET", "/v1/containers")[1]["containers"]
     assert entry["labels"] == {"team": "web"} and entry["state"] == "ready"
+    assert entry["image"]["ref"] == IMAGE and entry["image"]["digest"].startswith("sha256:"), entry
     podman("rm", "-f", "-t", "0", "box", check=True)
     podman.sandbox.wait_for_nobody()
 

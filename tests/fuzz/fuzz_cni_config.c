@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		assert(!oci_config_annotation(config->container, "io.kubernetes.cri.image-name"));
 		if (config_parse("[runtime]\naccount = 123456789012\n", "fuzz", &settings, NULL) ==
 		    0) {
-			(void)identity_read(config->container, &settings, &identity, &diag);
+			(void)identity_read(config->container, NULL, &settings, &identity, &diag);
 			config_deinit(&settings);
 		}
 		identity_free(identity);

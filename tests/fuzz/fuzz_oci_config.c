@@ -20,7 +20,7 @@ static void check_identity(const struct oci_config *oci)
 
 	if (config_parse("[runtime]\naccount = 123456789012\n", "fuzz", &config, NULL) < 0)
 		return;
-	int r = identity_read(oci, &config, &identity, &diag);
+	int r = identity_read(oci, NULL, &config, &identity, &diag);
 	assert((r == 0) == (identity != NULL));
 	assert(r == 0 || diag.text[0]);
 	if (identity)

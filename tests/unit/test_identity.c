@@ -85,7 +85,7 @@ static void test_fields(void **state)
 			 "\"rolegate.io/%s\":\"a=b\"}}",
 			 names[i]);
 		assert_int_equal(oci_config_parse(text, strlen(text), &oci, NULL), 0);
-		assert_int_equal(identity_read(oci, &config, &identity, NULL), 0);
+		assert_int_equal(identity_read(oci, NULL, &config, &identity, NULL), 0);
 		assert_int_equal(identity->n_fields, 1);
 		assert_string_equal(identity->fields[0].name, names[i]);
 		assert_string_equal(identity->fields[0].value, "a=b");
