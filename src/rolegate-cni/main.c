@@ -14,6 +14,7 @@
 #include "launch/identity.h"
 #include "launch/report.h"
 #include "launch/settings.h"
+#include "rolegate-cni/kube_lookup.h"
 #include "wire/cni_config.h"
 #include "wire/container_id.h"
 
@@ -71,28 +72,72 @@ static int load_settings(struct call *call)
 		    : settings_load(&call->config, &call->diag);
 }
 
-/* The value of KEY in CNI_ARGS, "KEY=VALUE;KEY=VALUE", as an annotation for the policy to go by. */
-static int annotate_arg(struct call *call, const char *key, const char *annotation)
+/* The value of KEY in CNI_ARGS, "KEY=VALUE;KEY=VALUE": the caller's to free; NULL if it is not there. */
+static int get_arg(const struct call *call, const char *key, char **ret)
 {
 	size_t len = strlen(key);
 
+	*ret = NULL;
 	for (const char *at = call->args; at; at = strchr(at, ';'), at = at ? at + 1 : NULL) {
 		if (strncmp(at, key, len) != 0 || at[len] != '=')
 			continue;
-		_cleanup_free_ char *value = strndup(at + len + 1, strcspn(at + len + 1, ";"));
-		return value ? cni_config_annotate(call->network, annotation, value) : -ENOMEM;
+		*ret = strndup(at + len + 1, strcspn(at + len + 1, ";"));
+		return *ret ? 0 : -ENOMEM;
 	}
 	return 0;
 }
 
+/* Which pod it is, in Kubernetes; each may be NULL. */
+struct pod {
+	char *namespace, *name, *uid;
+};
+
+static void pod_deinit(struct pod *pod)
+{
+	free(pod->namespace);
+	free(pod->name);
+	free(pod->uid);
+}
+
+static int find_pod(struct call *call, struct pod *ret)
+{
+	int r = get_arg(call, "K8S_POD_NAMESPACE", &ret->namespace);
+
+	if (r == 0)
+		r = get_arg(call, "K8S_POD_NAME", &ret->name);
+	if (r == 0)
+		r = get_arg(call, "K8S_POD_UID", &ret->uid);
+	if (r == 0 && ret->name)
+		r = cni_config_annotate(call->network, "io.kubernetes.cri.sandbox-name", ret->name);
+	if (r == 0 && ret->namespace)
+		r = cni_config_annotate(call->network, "io.kubernetes.cri.sandbox-namespace",
+					ret->namespace);
+	if (r < 0) {
+		call->error = CNI_INTERNAL;
+		diag_set(&call->diag, NULL, "out of memory");
+	}
+	return r;
+}
+
+static int ask_kubernetes(struct call *call, const struct pod *pod)
+{
+	if (!call->network->kubeconfig || !pod->namespace || !pod->name)
+		return 0;
+	int r = kube_lookup(call->network->kubeconfig, pod->namespace, pod->name, pod->uid,
+			    call->network, &call->diag);
+	call->error = r == -EINVAL ? CNI_INVALID_CONFIG : CNI_TRY_AGAIN_LATER;
+	return r;
+}
+
 static int find_identity(struct call *call, struct identity **ret)
 {
-	call->error = CNI_INTERNAL;
-	if (annotate_arg(call, "K8S_POD_NAME", "io.kubernetes.cri.sandbox-name") < 0 ||
-	    annotate_arg(call, "K8S_POD_NAMESPACE", "io.kubernetes.cri.sandbox-namespace") < 0) {
-		diag_set(&call->diag, NULL, "out of memory");
-		return -ENOMEM;
-	}
+	_cleanup_(pod_deinit) struct pod pod = {0};
+
+	int r = find_pod(call, &pod);
+	if (r == 0)
+		r = ask_kubernetes(call, &pod);
+	if (r < 0)
+		return r;
 	call->error = CNI_INVALID_CONFIG;
 	return identity_read(call->network->container, NULL, &call->config, ret, &call->diag);
 }

@@ -94,6 +94,7 @@ static int take_all(json_t *root, struct cni_config *config, enum cni_error *ret
 	const char *version = json_string_value(json_object_get(root, "cniVersion"));
 	const char *name = json_string_value(json_object_get(root, "name"));
 	const char *path = json_string_value(json_object_get(root, "rolegate_config"));
+	const char *kubeconfig = json_string_value(json_object_get(root, "kubeconfig"));
 	json_t *prev = json_object_get(root, "prevResult");
 
 	*ret_error = CNI_INVALID_CONFIG;
@@ -104,6 +105,9 @@ static int take_all(json_t *root, struct cni_config *config, enum cni_error *ret
 	if (path && path[0] != '/')
 		return diag_fail(EINVAL, diag, "rolegate_config", "%.128s is no absolute path",
 				 path);
+	if (kubeconfig && kubeconfig[0] != '/')
+		return diag_fail(EINVAL, diag, "kubeconfig", "%.128s is no absolute path",
+				 kubeconfig);
 	if (!version)
 		version = "0.1.0"; /* as the specification says of a missing one */
 	int r = check_version(version, ret_error, diag);
@@ -113,10 +117,12 @@ static int take_all(json_t *root, struct cni_config *config, enum cni_error *ret
 	config->version = strdup(version);
 	config->network = strdup(name);
 	config->rolegate_config = path ? strdup(path) : NULL;
+	config->kubeconfig = kubeconfig ? strdup(kubeconfig) : NULL;
 	if (json_is_object(prev))
 		config->prev_result = json_dumps(prev, 0);
 	if (!config->version || !config->network || (path && !config->rolegate_config) ||
-	    (json_is_object(prev) && !config->prev_result) || take_annotations(root, config) < 0)
+	    (kubeconfig && !config->kubeconfig) || (json_is_object(prev) && !config->prev_result) ||
+	    take_annotations(root, config) < 0)
 		return no_memory(diag);
 	return 0;
 }
@@ -151,6 +157,7 @@ struct cni_config *cni_config_free(struct cni_config *config)
 	free(config->network);
 	free(config->prev_result);
 	free(config->rolegate_config);
+	free(config->kubeconfig);
 	oci_config_free(config->container);
 	free(config);
 	return NULL;

@@ -32,6 +32,7 @@ struct cni_config {
 	char *network;	       /* its name */
 	char *prev_result;     /* JSON text; NULL: this plugin is the first */
 	char *rolegate_config; /* "rolegate_config": the configuration file, or NULL */
+	char *kubeconfig;      /* "kubeconfig": the API server to ask for a pod's role, or NULL */
 	/* Where a role may be: what is under "rolegate" in runtimeConfig and in args.cni, as
 	 * annotations rolegate.io/KEY; runtimeConfig's io.kubernetes.cri.pod-annotations; and the
 	 * network's own labels of Podman. Only annotations are set in it. */

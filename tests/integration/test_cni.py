@@ -37,6 +37,13 @@ def cni(host, command, name, netns="", network=None, cni_args="", prev=PREV, **e
     return result.returncode, json.loads(result.stdout) if result.stdout else None
 
 
+def inhabitant(host, container):
+    """A process in the container's netns; its pid."""
+    pid = container.netns.sleeper().pid
+    host.wait(lambda: open(f"/proc/{pid}/comm").read().strip() == "sleep", "the sleeper")
+    return pid
+
+
 def role(value="web", **more):
     return {"runtimeConfig": {"rolegate": {"role": value, **more}}}
 
@@ -172,14 +179,14 @@ def test_del_without_netns_after_a_reboot(shared):
 
 def test_del_leaves_a_living_container_of_the_same_id(shared):
     c = shared.container("same")
-    shared.register("same", pid=c.netns.sleeper().pid)
+    shared.register("same", pid=inhabitant(shared, c))
     assert cni(shared, "DEL", "same") == (0, None)
     assert c.role() == "web"
 
 
 def test_add_after_the_runtime_has_registered_the_same_container(shared):
     c = shared.container("both")
-    shared.register("both", pid=c.netns.sleeper().pid)
+    shared.register("both", pid=inhabitant(shared, c))
     assert cni(shared, "ADD", "both", **role()) == (0, PREV)
     assert c.role() == "web"
     code, answer = cni(shared, "ADD", "both", **role("batch"))
