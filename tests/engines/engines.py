@@ -7,7 +7,7 @@ import os
 import subprocess
 
 from bundles import rootfs, scratch, stage
-from host import SLOW
+from host import ROOT, SLOW
 
 # Docker's own: /usr/local/bin may have another client.
 DOCKER, DOCKERD, PODMAN, CTR, CONTAINERD = (
@@ -68,6 +68,10 @@ class Sandbox:
         self.daemons.append(process)
         return process
 
+    def here(self, path):
+        """The text of a file in deploy/, with the programs where they are."""
+        return path.read_text().replace("/usr/sbin/rolegate-", f"{self.programs}/rolegate-")
+
     def log(self, name):
         return (self.dir / f"{name}.log").read_text(errors="replace")[-6000:]
 
@@ -101,10 +105,9 @@ class Docker:
         self.dir = sandbox.dir / name
         self.dir.mkdir()
         self.socket = f"unix://{self.dir}/docker.sock"
-        runtime = {"path": str(sandbox.programs / "rolegate-runtime")}
+        shipped = ROOT / "deploy" / "docker" / ("daemon-default.json" if default else "daemon.json")
         (self.dir / "daemon.json").write_text(json.dumps({
-            "runtimes": {"rolegate": runtime}, "cgroup-parent": f"/rolegate-test-{os.getpid()}",
-            **({"default-runtime": "rolegate"} if default else {}), **settings}))
+            **json.loads(sandbox.here(shipped)), "cgroup-parent": f"/rolegate-test-{os.getpid()}", **settings}))
         sandbox.daemon(name, DOCKERD, "--config-file", self.dir / "daemon.json", "--data-root", self.dir / "data",
                        "--exec-root", self.dir / "exec", "-p", self.dir / "pid", "-H", self.socket)
         sandbox.host.wait(lambda: self("version").returncode == 0, f"dockerd\n{sandbox.log(name)}", 60)
@@ -135,10 +138,7 @@ class Podman:
                      f'cni_plugin_dirs = ["/usr/lib/cni", "{sandbox.programs}"]\n')
         (self.dir / "containers.conf").write_text(conf)
         if hook:
-            (self.hooks / "rolegate.json").write_text(json.dumps({
-                "version": "1.0.0", "when": {"always": True}, "stages": ["createRuntime", "poststop"],
-                "hook": {"path": str(sandbox.programs / "rolegate-hook"), "timeout": 60,
-                         "env": [f"ROLEGATE_CONFIG={sandbox.host.config}"]}}))
+            (self.hooks / "rolegate.json").write_text(sandbox.here(ROOT / "deploy" / "podman" / "rolegate.json"))
         self("import", image_tar(), IMAGE, check=True)
 
     def __call__(self, *arguments, **kwargs):

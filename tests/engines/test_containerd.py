@@ -1,12 +1,10 @@
 """containerd, by ctr, with rolegate-runtime in runc's place."""
 
-import subprocess
-
 import pytest
 
 from bundles import words
 from engines import BOTO3, CONTAINERD, CTR, IMAGE, USR, Docker, Sandbox
-from host import ROLE, SLOW
+from host import ROLE, ROOT
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +79,12 @@ def test_refused_containers(containerd):
     for arguments, said in ((["--privileged"], "privileged"), (["--net-host"], "host's network namespace")):
         result = containerd.run("--rm", *arguments, "--annotation", "rolegate.io/role=web", IMAGE, "bad", "/imds")
         assert result.returncode == 1 and said in result.stderr and result.stdout == "", result
+
+
+def test_the_shipped_configuration_is_one(containerd):
+    shipped = ROOT / "deploy" / "containerd" / "rolegate.toml"
+    dump = containerd.sandbox.call(CONTAINERD, "--config", shipped, "config", "dump", check=True).stdout
+    assert 'BinaryName = "/usr/sbin/rolegate-runtime"' in dump and 'pod_annotations = ["rolegate.io/*"' in dump
 
 
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGKILL"])
