@@ -14,7 +14,7 @@ Usage: tests/run [STAGE…]
   sdk        unmodified AWS clients from Debian's packages
   quickstart deploy/quickstart, as README.md tells it
 
-Without a stage: all of them. Suites that do not gate (npm clients, benchmarks, soak): see README.md.
+Without a stage: all of them. Suites that do not gate (npm clients, container engines, benchmarks, soak): see README.md.
 """
 
 import os
