@@ -191,7 +191,10 @@ static void reload(struct daemon *d)
 			config_deinit(&config);
 	}
 	if (r < 0) {
-		log_error(NULL, "reload: %s; the old configuration stays in force", diag.text);
+		log_error(NULL, "reload: %s; the old configuration stays in force%s", diag.text,
+			  r == -EACCES ? "; a running rolegated reads the directories it knew at "
+					 "its start only: a file elsewhere needs a restart"
+				       : "");
 		record_message(d, RECORD_RELOAD_FAILED, diag.text);
 	} else {
 		apply_reload(d, &config, &allow, policy);

@@ -2,10 +2,12 @@
 
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <linux/landlock.h>
 #include <linux/sched.h>
 #include <seccomp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -45,15 +47,19 @@ static int allow_beneath(int ruleset, const char *path, uint64_t access)
 		       : -errno;
 }
 
-/* The directory of a file that is read again later: by then it may be another file of that name. */
+/* The directory of a file that is read again later: by then it may be another file of that name. So
+ * may be the one that a symbolic link leads to. */
 static int allow_directory_of(int ruleset, const char *file, uint64_t access)
 {
-	char copy[4096];
+	char copy[PATH_MAX], target[PATH_MAX];
 
-	if (!file || file[0] != '/')
+	if (!file)
 		return 0;
 	snprintf(copy, sizeof(copy), "%s", file);
-	return allow_beneath(ruleset, dirname(copy), access);
+	int r = allow_beneath(ruleset, dirname(copy), access);
+	if (r == 0 && realpath(file, target))
+		r = allow_beneath(ruleset, dirname(target), access);
+	return r;
 }
 
 static int add_rules(int ruleset, const char *config_path, const struct config *config)
@@ -77,7 +83,7 @@ static int add_rules(int ruleset, const char *config_path, const struct config *
 		r = allow_directory_of(ruleset, files[i], READ_ACCESS);
 	if (r == 0)
 		r = allow_beneath(ruleset, config->state.dir, WRITE_ACCESS);
-	if (r == 0 && config->log.audit)
+	if (r == 0 && config->log.audit && config->log.audit[0] == '/') /* else the journal */
 		r = allow_directory_of(ruleset, config->log.audit, WRITE_ACCESS);
 	return r;
 }

@@ -1,5 +1,7 @@
 """GET /v1/events, GET /metrics, and what the role map says of the way to STS."""
 
+import json
+import os
 import re
 import signal
 import socket
@@ -207,6 +209,28 @@ def test_reload_tells_what_changes(host):
     assert "[aws] sts_max_per_second: 100 -> 7" in message and "[imds] hop_limit: 1 -> 2" in message
     assert "reload: [aws] sts_max_per_second: 100 -> 7" in host.daemon.text()
     assert metric(metrics_text(host), "rolegate_sts_calls_per_second_limit") == 7
+    follower.close()
+
+
+def test_reload_by_relative_path_and_symbolic_link(host, tmp_path):
+    """What is read again is what was read first, however the operator wrote its name."""
+    assert host.daemon.stop() == 0
+    tmp_path.chmod(0o755)
+    (tmp_path / "v1.json").write_text(json.dumps(ALLOW_ALL))
+    link = host.dir / "linked.json"
+    link.symlink_to(tmp_path / "v1.json")
+    host.settings["policy"]["file"] = str(link)
+    host.write_settings()
+    host.daemon.config = os.path.basename(host.config)
+    host.daemon.prefix = ["env", "-C", str(host.dir)]
+    host.start_daemon()
+    follower = Follower(host)
+    host.settings["imds"] = {"hop_limit": 2}
+    host.write_settings()
+    (tmp_path / "v1.json").write_text(json.dumps({"version": 1, "rules": []}))
+    host.daemon.process.send_signal(signal.SIGHUP)
+    message = follower.wait_for("reloaded")["message"]
+    assert "[imds] hop_limit: 1 -> 2" in message and 'rule "all" removed' in message
     follower.close()
 
 
