@@ -101,6 +101,9 @@ class FakeControl:
 
     def close(self):
         self.release.set()
+        # close() alone leaves the thread in accept(), at a number that soon is another socket's.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
         self._listener.close()
         if os.path.exists(self.path):
             os.unlink(self.path)
