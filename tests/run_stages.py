@@ -28,6 +28,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build-tests"
 SECOND_TRIES_MAX = 8
 PYTEST = ["/usr/bin/python3", "-m", "pytest", "-q", "--no-header", "-o", f"cache_dir={BUILD}/pytest-cache"]
+# The integration tests wait more than they compute, each file on hosts of its own.
+PARALLEL = ["-n", "3", "--dist", "loadfile"]
 # What valgrind sees: the vertical path and the ways down from it.
 VALGRIND_TESTS = ["test_main_job.py", "test_lifecycle.py"]
 
@@ -75,16 +77,16 @@ def check(name, code):
     return code == 0
 
 
-def pytest(paths, build="gcc", **environ):
+def pytest(paths, build="gcc", options=(), **environ):
     if not (BUILD / build / "src" / "rolegated" / "rolegated").exists():
         return check(f"tests of the {build} build, which is not there", 1)
     report = BUILD / "report.xml"
     environ["ROLEGATE_BUILD"] = str(BUILD / build)
-    code = run([*PYTEST, "--cache-clear", f"--junitxml={report}", *paths], **environ)
+    code = run([*PYTEST, *options, "--cache-clear", f"--junitxml={report}", *paths], **environ)
     failed = failures(report)
     if code == 1 and 0 < len(failed) <= SECOND_TRIES_MAX:
-        # Real processes and clocks on a shared machine: a few that fail are tried once more, and if that helps
-        # it is said aloud, since a test that needs it is a defect to mend.
+        # Real processes and clocks on a shared machine: a few that fail are tried once more, one at a time, and
+        # if that helps it is said aloud, since a test that needs it is a defect to mend.
         again = BUILD / "report-again.xml"
         code = run([*PYTEST, "--last-failed", f"--junitxml={again}", *paths], **environ)
         still = failures(again)
@@ -138,8 +140,8 @@ STAGES = {
     "clang": lambda: meson("clang", "clang"),
     "asan": lambda: meson("asan", "gcc", "-Db_sanitize=address,undefined"),
     "fake": lambda: pytest(["tests/fake_aws"]),
-    "integration": lambda: pytest(INTEGRATION),
-    "integration-asan": lambda: pytest(INTEGRATION, "asan", ROLEGATE_SANITIZED="1", **SANITIZERS),
+    "integration": lambda: pytest(INTEGRATION, options=PARALLEL),
+    "integration-asan": lambda: pytest(INTEGRATION, "asan", PARALLEL, ROLEGATE_SANITIZED="1", **SANITIZERS),
     "valgrind": lambda: pytest([*(f"tests/integration/{name}" for name in VALGRIND_TESTS),
                                 "-k", "not a_pid_is_watched"],  # valgrind 3.19 has no pidfd_open
                                ROLEGATE_WRAPPER=VALGRIND),
