@@ -12,6 +12,9 @@
 /* net.core.somaxconn (4096 unless changed) has the last word. */
 #define BACKLOG 4096
 
+/* The kernel gives lo this index in every netns. */
+#define LOOPBACK_INDEX 1
+
 union address {
 	struct sockaddr any;
 	struct sockaddr_in v4;
@@ -42,6 +45,22 @@ static socklen_t make_address(enum listen_scope scope, int family, uint16_t port
 	return sizeof(ret->v6);
 }
 
+/* Only what comes in by lo. With net.ipv4.conf.*.route_localnet=1, which every new netns inherits from a
+ * host where kube-proxy or the ECS agent has set it, IPv4 takes packets to 127.0.0.1 from the wire: a
+ * neighbour on the same bridge would speak as this container. IPv6 never takes ::1 from there, and
+ * would not find the way back out by lo. */
+static int bind_to_loopback(int fd)
+{
+	const int index = LOOPBACK_INDEX;
+
+	return setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &index, sizeof(index)) < 0 ? -errno : 0;
+}
+
+static bool needs_loopback(enum listen_scope scope, int family)
+{
+	return scope == LISTEN_LOOPBACK && family == AF_INET;
+}
+
 static int set_options(int fd, int family)
 {
 	const int on = 1;
@@ -70,6 +89,8 @@ int listen_socket_open(enum listen_scope scope, int family, uint16_t port, int *
 		return diag_fail(errno, diag, NULL, "cannot make a socket in the netns: %s",
 				 strerror(errno));
 	int r = set_options(fd, family);
+	if (r == 0 && needs_loopback(scope, family))
+		r = bind_to_loopback(fd);
 	if (r == 0 && (bind(fd, &address.any, len) < 0 || listen(fd, BACKLOG) < 0))
 		r = -errno;
 	if (r == -EADDRINUSE && scope == LISTEN_ANY)
@@ -117,5 +138,8 @@ int listen_socket_check(int fd, enum listen_scope scope, int family, uint16_t po
 	    memcmp(&have, &want, len) != 0)
 		return diag_fail(EINVAL, diag, "fds", "the listener is not bound to %s:%u",
 				 host_name(scope, family), port);
+	/* An earlier version's is not yet. */
+	if (needs_loopback(scope, family) && bind_to_loopback(fd) < 0)
+		return diag_fail(EINVAL, diag, "fds", "the listener cannot be bound to lo");
 	return 0;
 }

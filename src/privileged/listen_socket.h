@@ -7,7 +7,7 @@
 #include "util/diag.h"
 
 enum listen_scope {
-	LISTEN_LOOPBACK, /* 127.0.0.1 or [::1] */
+	LISTEN_LOOPBACK, /* 127.0.0.1 or [::1], and what comes by lo alone */
 	LISTEN_ANY,	 /* 0.0.0.0 or [::]: redirected packets come to any address */
 };
 
@@ -18,6 +18,6 @@ int listen_socket_open(enum listen_scope scope, int family, uint16_t port, int *
 		       struct diag *diag);
 
 /* listen_socket_check(fd, scope, family, port, diag): is `fd` what listen_socket_open() makes? For sockets
- * that somebody else hands us. 0 or -EINVAL, field "fds". */
+ * that somebody else hands us; one on 127.0.0.1 is then bound to lo. 0 or -EINVAL, field "fds". */
 int listen_socket_check(int fd, enum listen_scope scope, int family, uint16_t port,
 			struct diag *diag);

@@ -6,6 +6,7 @@ import time
 
 import pytest
 from host import Host
+from netns import veth
 
 HOST_MARKERS = (b"ASIAHOST", b"HOSTSECRET", b"HOSTTOKEN", b"HOSTUSERDATA", b"HOSTSIGNATURE")
 CREDENTIALS = "/latest/meta-data/iam/security-credentials/"
@@ -237,6 +238,50 @@ def test_a_packet_socket_reaches_nothing(host):
     for table in ("raw", "filter"):
         host.netns.run(["iptables", "-t", table, "-F"])
     assert answered()
+
+
+def test_a_neighbour_on_the_same_link_cannot_speak_by_loopback(host):
+    """With route_localnet, which kube-proxy and the ECS agent set on hosts and every new netns inherits, a
+    netns takes packets to 127.0.0.1 from the wire: who shares a bridge with it would be it."""
+    victim, neighbour = host.container("victim"), host.container("neighbour")
+    near, far = veth(neighbour.netns, victim.netns, "10.97.0.1/24", "10.97.0.2/24", default_route=False)
+    victim.netns.run(["sysctl", "-qw", "net.ipv4.conf.all.route_localnet=1"])
+    host.register("victim")
+
+    def address_of(netns, link):
+        text = netns.run(["ip", "-o", "link", "show", link]).stdout
+        return bytes.fromhex(text.split("link/ether ")[1].split()[0].replace(":", ""))
+
+    frame = address_of(victim.netns, far) + address_of(neighbour.netns, near) + b"\x08\x00"
+    # So that the answer finds its way without ARP, which the neighbour could answer just as well.
+    victim.netns.run(["ip", "neigh", "replace", "10.97.0.1", "dev", far, "lladdr",
+                      address_of(neighbour.netns, near).hex(":")])
+    with neighbour.netns.entered():
+        packet = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+    packet.bind((near, 0x0800))
+    packet.settimeout(0.2)
+
+    def answered(port):
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            packet.send(frame + syn("10.97.0.1", "127.0.0.1", 40000 + port % 1000, port))
+            try:
+                data, address = packet.recvfrom(2048)
+            except TimeoutError:
+                continue
+            if address[2] == socket.PACKET_OUTGOING or data[26:30] != socket.inet_aton("127.0.0.1"):
+                continue
+            if data[34:36] == struct.pack("!H", port):
+                return data[47] & 0x12 == 0x12  # SYN and ACK
+        return False
+
+    # The probe is able to see an answer.
+    with victim.netns.entered():
+        plain = socket.create_server(("127.0.0.1", 16999))
+    with plain, packet:
+        assert answered(16999)
+        assert not answered(16925)
+    assert victim.role() == "web"
 
 
 def test_a_connection_from_before_is_cut_off():

@@ -312,6 +312,15 @@ def test_adopt_of_listener_in_the_hosts_netns_is_refused(client, machine):
     assert ours(machine) == before and client.list() == {}
 
 
+def test_adopted_listener_hears_lo_alone(client, container):
+    """An earlier version's did not: see escape's test of a neighbour on the same link."""
+    container.run(["ip", "link", "set", "lo", "up"])
+    with listener(container) as sock, listener(container, socket.AF_INET6) as sock6:
+        assert client.adopt("c1", [sock, sock6]).error == 0
+        so_bindtoifindex, lo = 62, 1
+        assert sock.getsockopt(socket.SOL_SOCKET, so_bindtoifindex) == lo
+
+
 def test_adopt_believes_the_sockets_not_the_path(client, container):
     container.run(["ip", "link", "set", "lo", "up"])
     with listener(container) as sock, Netns("other") as other:
