@@ -14,6 +14,10 @@
 
 #define IN_FLIGHT_MAX 4
 
+/* Of one listing, what is fetched before anybody asks. What the cache holds bounds what it can be:
+ * metadata_view.c shows no more, either. */
+#define PREFETCH_NAMES_MAX 128
+
 struct request {
 	LIST_ENTRY(request) link;
 	struct upstream *upstream;
@@ -203,8 +207,8 @@ static void prefetch_below(struct upstream *u, const struct metadata_node *node)
 	}
 }
 
-/* The listing of such a directory has come: what it lists. */
-static void prefetch_children(struct upstream *u, const struct metadata_item *item)
+/* The directory whose names all stand for values that are fetched, or NULL. */
+static const struct metadata_node *find_listed(const struct metadata_item *item)
 {
 	static const char version[] = "/latest/";
 	size_t len = strlen(item->path);
@@ -212,18 +216,35 @@ static void prefetch_children(struct upstream *u, const struct metadata_item *it
 	const char *rest;
 
 	if (!item->value || item->path[len - 1] != '/' || len >= sizeof(path))
-		return;
+		return NULL;
 	snprintf(path, sizeof(path), "%.*s", (int)(len - sizeof(version)),
 		 item->path + sizeof(version) - 1);
 	const struct metadata_node *node = metadata_tree_find(path, &rest);
 	if (!node || !node->children || !metadata_node_variable(node->children) ||
 	    metadata_node_class(node->children) != METADATA_CACHED)
+		return NULL;
+	return node->children;
+}
+
+/* The listing of such a directory has come: what it lists. */
+static void prefetch_children(struct upstream *u, const struct metadata_item *item)
+{
+	_cleanup_buf_ struct buf listing = {0};
+	char path[METADATA_PATH_MAX];
+	size_t dir_len = strlen(item->path);
+	const struct metadata_node *child = find_listed(item);
+
+	if (!child)
 		return;
-	for (const char *line = item->value; *line;) {
+	/* Copies: a new item may take the place of this one. */
+	snprintf(path, sizeof(path), "%s", item->path);
+	buf_put(&listing, item->value, item->len);
+	const char *line = buf_ok(&listing) ? listing.data : "";
+	for (size_t i = 0; *line && i < PREFETCH_NAMES_MAX; i++) {
 		size_t n = strcspn(line, "\n");
-		if (metadata_name_ok(line, n) && len + n < sizeof(path)) {
-			snprintf(path, sizeof(path), "%s%.*s", item->path, (int)n, line);
-			metadata_cache_prefetch(&u->cache, path, node->children->entry->life);
+		if (metadata_name_ok(line, n) && dir_len + n < sizeof(path)) {
+			snprintf(path + dir_len, sizeof(path) - dir_len, "%.*s", (int)n, line);
+			metadata_cache_prefetch(&u->cache, path, child->entry->life);
 		}
 		line += n + (line[n] == '\n');
 	}

@@ -208,6 +208,7 @@ SWITCHES = {
     "imds_down": (False, _flag),
     "imds_error": (None, _imds_error),
     "imds_no_role": (False, _flag),
+    "imds_disks": (0, _count),
     "imds_hop_limit": (0, lambda value: _count(value) and value <= 64),
     "imds_optional_tokens": (False, _flag),
     "host_credentials_lifetime_s": (21600, _positive),

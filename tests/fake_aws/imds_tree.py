@@ -81,7 +81,9 @@ def _meta_data(world):
         "ami-launch-index": "0",
         "ami-manifest-path": "(unknown)",
         "autoscaling": {"target-lifecycle-state": "InService"},
-        "block-device-mapping": {"ami": "/dev/xvda", "ebs1": "sdb", "root": "/dev/xvda"},
+        "block-device-mapping": lambda: {
+            "ami": "/dev/xvda", "ebs1": "sdb", "root": "/dev/xvda",
+            **{f"ephemeral{n}": "sdc" for n in range(world.faults.get("imds_disks"))}},
         "events": {"maintenance": {"history": "[]", "scheduled": "[]"}},
         "hibernation": {"configured": "false"},
         "hostname": private_name,

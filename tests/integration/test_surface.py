@@ -387,3 +387,24 @@ def test_what_upstream_may_answer(opened, status, answer):
     if status == 401:
         assert len(opened.fake.requests("imds", method="PUT")) <= 1
     opened.wait(lambda: c.get("/latest/meta-data/instance-action", token)[2] == b"none", "a better answer")
+
+
+def test_a_listing_without_end_is_not_prefetched_to_its_end():
+    """What the host lists is bounded like everything: it pushes nothing else out of the cache, itself included."""
+    mapping = "/latest/meta-data/block-device-mapping/"
+    host = Host()
+    try:
+        host.fake.set(imds_disks=3000)
+        host.start()
+
+        def asked():
+            return sum(r["path"].startswith(mapping) and r["path"] != mapping for r in host.fake.requests("imds"))
+
+        host.wait(lambda: asked() >= 128, "the prefetch of 128 names")
+        time.sleep(0.5)
+        assert asked() == 128
+        c = host.container("c")
+        host.register("c")
+        assert c.get(mapping + "ephemeral7")[2] == b"sdc" and c.get("/latest/meta-data/ami-id")[0] == 200
+    finally:
+        host.stop()
