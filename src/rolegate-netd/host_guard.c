@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "privileged/nft_generation.h"
 #include "rolegate-netd/bridge.h"
 #include "rolegate-netd/job.h"
 #include "util/clock.h"
+#include "util/fd.h"
 #include "util/log.h"
 
 #define REORDER_PERIOD_MS 60000
@@ -153,6 +155,9 @@ static void start_check(struct netd *netd)
 	};
 
 	loop_timer_stop(&guard->timer);
+	if (guard->removed)
+		guard->hurried_ms = clock_now_ms();
+	guard->removed = false;
 	guard->generation = 0;
 	guard->sync_running = guard->sync_wanted;
 	guard->error = -EIO; /* until it says how it went */
@@ -164,6 +169,32 @@ static void start_check(struct netd *netd)
 		return;
 	}
 	guard->reload_pending = false;
+}
+
+/* Something may be missing: look soon. While a worker runs, its exit comes back to this. */
+static void hurry(struct netd *netd)
+{
+	struct host_guard *guard = &netd->guard;
+	int64_t now_ms = clock_now_ms();
+	int64_t due_ms = guard->hurried_ms ? guard->hurried_ms + HOST_GUARD_HURRY_MS : 0;
+
+	if (guard->worker.pid != 0)
+		return;
+	if (due_ms < now_ms)
+		due_ms = now_ms;
+	if (guard->timer.due_ms == 0 || due_ms < guard->timer.due_ms)
+		loop_timer_set(&netd->loop, &guard->timer, due_ms - now_ms);
+}
+
+static void handle_nft(void *user, uint32_t events)
+{
+	struct netd *netd = user;
+
+	(void)events;
+	if (!nft_watch_read(netd->guard.nft_fd))
+		return;
+	netd->guard.removed = true;
+	hurry(netd);
 }
 
 static void on_worker_exit(struct worker *worker, bool timed_out)
@@ -184,6 +215,8 @@ static void on_worker_exit(struct worker *worker, bool timed_out)
 		start_check(netd);
 	else
 		loop_timer_set(&netd->loop, &guard->timer, HOST_GUARD_PERIOD_MS);
+	if (guard->removed)
+		hurry(netd);
 }
 
 static void handle_timer(void *user)
@@ -210,6 +243,22 @@ void host_guard_run(struct netd *netd)
 	guard->worker.user = netd;
 	guard->timer = (struct loop_timer){.handle = handle_timer, .user = netd};
 	loop_timer_set(&netd->loop, &guard->timer, HOST_GUARD_PERIOD_MS);
+	guard->nft_source = (struct loop_source){-1, handle_nft, netd};
+	guard->nft_fd = nft_watch_open();
+	int r = guard->nft_fd < 0
+			? guard->nft_fd
+			: loop_add(&netd->loop, &guard->nft_source, guard->nft_fd, EPOLLIN);
+	if (r < 0)
+		log_warning(NULL,
+			    "the kernel does not tell of removed rules: %s; they are looked at "
+			    "every %d s",
+			    strerror(-r), HOST_GUARD_PERIOD_MS / 1000);
+}
+
+void host_guard_stop(struct netd *netd)
+{
+	worker_kill(&netd->guard.worker);
+	netd->guard.nft_fd = fd_close(netd->guard.nft_fd);
 }
 
 uint64_t host_guard_sync(struct netd *netd)

@@ -6,18 +6,26 @@
  * compares. A rule that somebody else put before ours is overtaken again, but at most once a
  * minute: if two programs both want to be first, they must not fight all day. raw and its drops
  * come before whatever they quarrel about.
+ *
+ * With iptables-nft the kernel tells of each removal, and the check comes at once, at most once in
+ * HOST_GUARD_HURRY_MS: until it has put the rules back, containers find the way to the host's
+ * metadata open.
  */
 #pragma once
 
 #include "rolegate-netd/netd.h"
 
 #define HOST_GUARD_PERIOD_MS 4000
+#define HOST_GUARD_HURRY_MS 500
 
 /* host_guard_apply(netd, diag): put them in now, blocking: at start. */
 int host_guard_apply(struct netd *netd, struct diag *diag);
 
 /* host_guard_run(netd): from now on watch them. */
 void host_guard_run(struct netd *netd);
+
+/* host_guard_stop(netd): no more; the rules stay. */
+void host_guard_stop(struct netd *netd);
 
 /* host_guard_sync(netd): have bridge mode's rules written anew, of the attachments that there are
  * now. Returns the number of the pass, whose end job_synced() hears of, never before this has

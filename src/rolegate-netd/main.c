@@ -117,7 +117,11 @@ static int start(struct netd *netd, struct diag *diag)
 
 int main(int argc, char *argv[])
 {
-	struct netd netd = {.listen_fd = -1, .signal_fd = -1, .kept_fd = -1, .loop.epoll_fd = -1};
+	struct netd netd = {.listen_fd = -1,
+			    .signal_fd = -1,
+			    .kept_fd = -1,
+			    .guard.nft_fd = -1,
+			    .loop.epoll_fd = -1};
 	enum log_level level = LOG_LEVEL_INFO;
 	struct arguments arguments;
 	struct diag diag = {0};

@@ -37,6 +37,10 @@ struct host_guard {
 	struct diag diag;
 	struct worker worker;
 	struct loop_timer timer;
+	int nft_fd; /* tells of changes; -1: nobody does */
+	struct loop_source nft_source;
+	bool removed;	    /* perhaps, since the last check began */
+	int64_t hurried_ms; /* when a check was last begun for that */
 };
 
 /* See bridge.h. */

@@ -266,7 +266,7 @@ int server_run(struct netd *netd)
 
 void server_close(struct netd *netd)
 {
-	worker_kill(&netd->guard.worker);
+	host_guard_stop(netd);
 	attachments_deinit(&netd->attachments);
 	netd->kept_fd = fd_close(netd->kept_fd);
 	bridge_deinit(netd);

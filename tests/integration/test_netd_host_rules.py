@@ -157,6 +157,15 @@ def test_removed_rules_are_back_within_five_seconds(machine, variant):
         assert "IPv4" in netd.log() and "IPv6" in netd.log()
 
 
+def test_flushed_rules_are_back_at_once_where_nftables_tells(machine, netd):
+    """As a restart of nftables.service does it; every moment without them is a way to the host's metadata."""
+    intact = ours(machine, "nft")
+    for i in range(4):
+        machine.run(["nft", "flush", "ruleset"])
+        eventually(lambda: ours(machine, "nft") == intact, 2, "the rules are back")
+        assert netd.log().count("putting them back") == i + 1
+
+
 def test_overtaken_rules_come_first_again_but_without_a_fight(machine, netd):
     for _ in range(2):
         machine.run(["iptables", "-I", "FORWARD", "-j", "ACCEPT"])
