@@ -1,6 +1,7 @@
 #include "net/control_server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,20 @@ static bool find_group(const char *name, gid_t *ret)
 	return group != NULL;
 }
 
+/* By a descriptor: the directory may be rolegated's user's, and root must not be led elsewhere by what
+ * lies there under that name by now. */
+static int give_to_group(const char *path, gid_t group)
+{
+	struct stat st;
+
+	_cleanup_fd_ int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	return fchownat(fd, "", (uid_t)-1, group, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
 /* Bound under another name, then renamed: while a new daemon takes over from an old one, there is
  * no moment without a socket, and the old one's stays connected to whom it serves. */
 static int bind_aside(int fd, const char *path, gid_t group, bool has_group)
@@ -70,15 +85,17 @@ static int bind_aside(int fd, const char *path, gid_t group, bool has_group)
 		return -ENAMETOOLONG;
 	const char *aside = address.sun_path;
 	(void)unlink(aside); /* of one that had our pid, and was killed here */
-	mode_t old = umask(0177);
-	int r = bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+	/* The mode of the descriptor becomes that of the file. Nobody can connect before listen(). */
+	mode_t old = umask(0117);
+	int r = fchmod(fd, has_group ? 0660 : 0600) < 0 ||
+				bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0
+			? -errno
+			: 0;
 	umask(old);
 	if (r < 0)
 		return r;
-	if (has_group && chown(aside, (uid_t)-1, group) < 0)
-		r = -errno;
-	if (r == 0 && chmod(aside, has_group ? 0660 : 0600) < 0)
-		r = -errno;
+	if (has_group)
+		r = give_to_group(aside, group);
 	if (r == 0 && listen(fd, BACKLOG) < 0)
 		r = -errno;
 	if (r == 0 && rename(aside, path) < 0)

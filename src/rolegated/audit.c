@@ -69,6 +69,16 @@ static int find_end(struct audit *a, int fd, const char *path, struct diag *diag
 	return 0;
 }
 
+/* Half a line at the end: of ours, if it is the same file as before. */
+static bool ends_torn(int fd)
+{
+	struct stat st;
+	char last;
+
+	return fstat(fd, &st) == 0 && st.st_size > 0 && pread(fd, &last, 1, st.st_size - 1) == 1 &&
+	       last != '\n';
+}
+
 static int open_file(struct audit *a, const char *path, bool fresh, struct diag *diag)
 {
 	_cleanup_fd_ int fd =
@@ -83,6 +93,22 @@ static int open_file(struct audit *a, const char *path, bool fresh, struct diag 
 	return taken;
 }
 
+/* To rolegated's user, whose directory this may be: no file of another's that is linked there. */
+static int give_away(int fd, const char *path, uid_t uid, gid_t gid, struct diag *diag)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return diag_fail(errno, diag, "audit", "cannot read %s: %s", path, strerror(errno));
+	if (st.st_uid != uid && st.st_nlink != 1)
+		return diag_fail(EMLINK, diag, "audit",
+				 "%s has another name, too, and is not given to uid %u", path, uid);
+	if (fchown(fd, uid, gid) < 0)
+		return diag_fail(errno, diag, "audit", "cannot give %s to uid %u: %s", path, uid,
+				 strerror(errno));
+	return 0;
+}
+
 int audit_open(struct audit *a, const char *target, uid_t uid, gid_t gid, struct diag *diag)
 {
 	*a = (struct audit){.fd = -1};
@@ -93,10 +119,11 @@ int audit_open(struct audit *a, const char *target, uid_t uid, gid_t gid, struct
 	if (!a->path)
 		return diag_fail(ENOMEM, diag, NULL, "out of memory");
 	int fd = is_journal(target) ? open_journal(diag) : open_file(a, target, true, diag);
-	if (fd >= 0 && !is_journal(target) && fchown(fd, uid, gid) < 0) {
-		fd_close(fd);
-		fd = diag_fail(errno, diag, "audit", "cannot give %s to uid %u: %s", target, uid,
-			       strerror(errno));
+	if (fd >= 0 && !is_journal(target)) {
+		int r = give_away(fd, target, uid, gid, diag);
+		if (r < 0)
+			fd_close(fd);
+		fd = r < 0 ? r : fd;
 	}
 	if (fd < 0) {
 		free(a->path);
@@ -122,7 +149,7 @@ int audit_reopen(struct audit *a, const char *target, struct diag *diag)
 		(void)fdatasync(a->fd);
 	fd_close(a->fd);
 	a->fd = fd;
-	a->torn = false;
+	a->torn = target && !is_journal(target) && ends_torn(fd);
 	free(a->path);
 	a->path = TAKE(path);
 	return 0;

@@ -63,6 +63,24 @@ static DIR *open_listing(const struct state *state)
 	return dir;
 }
 
+/* What the directory's owner may have put there under one of our names, a link to a file of
+ * another's above all, is not given away. */
+static int chown_file(int dir_fd, const char *name, uid_t uid, gid_t gid)
+{
+	struct stat st;
+
+	_cleanup_fd_ int fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1) {
+		log_warning(NULL, "state file %s is no file of its own: left alone", name);
+		return 0;
+	}
+	return fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
 int state_chown(const struct state *state, uid_t uid, gid_t gid)
 {
 	struct dirent *entry;
@@ -71,15 +89,15 @@ int state_chown(const struct state *state, uid_t uid, gid_t gid)
 	/* Not DIR itself, which holds more than ours: nothing is written there once we have started. */
 	if (fchown(state->containers_fd, uid, gid) < 0)
 		return -errno;
-	if (fchownat(state->dir_fd, KEY_NAME, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
-		return -errno;
+	r = chown_file(state->dir_fd, KEY_NAME, uid, gid);
+	if (r < 0)
+		return r;
 	DIR *dir = open_listing(state);
 	if (!dir)
 		return -errno;
 	while (r == 0 && (entry = readdir(dir)))
-		if (entry->d_name[0] != '.' && fchownat(state->containers_fd, entry->d_name, uid,
-							gid, AT_SYMLINK_NOFOLLOW) < 0)
-			r = -errno;
+		if (entry->d_name[0] != '.')
+			r = chown_file(state->containers_fd, entry->d_name, uid, gid);
 	closedir(dir);
 	return r;
 }

@@ -133,6 +133,21 @@ def test_a_link_in_the_state_directory_leads_nowhere():
         host.stop()
 
 
+def test_a_hard_link_in_the_state_directory_is_not_given_away():
+    """The state is rolegated's user's; root, starting rolegated by hand, must give it nobody else's file."""
+    host = Host()
+    try:
+        victim = host.dir / "victim"
+        victim.write_text("{}")
+        (host.state_dir / "containers").mkdir(parents=True)
+        os.link(victim, host.state_dir / "containers" / "c.json")
+        host.start()
+        assert victim.stat().st_uid == 0
+        assert (host.state_dir / "containers").stat().st_uid != 0
+    finally:
+        host.stop()
+
+
 def test_a_port_taken_for_a_moment_at_a_restart_loses_nothing(host):
     c = host.container("c")
     host.register("c")

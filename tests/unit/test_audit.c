@@ -99,6 +99,13 @@ static void test_refused(void **state)
 	assert_true(audit_open(&a, "audit.log", geteuid(), getegid(), &diag) < 0);
 	assert_non_null(strstr(diag.text, "no regular file"));
 	unlink("audit.log");
+	/* Of a file that has another name, nothing is given away. */
+	append("");
+	assert_int_equal(link("audit.log", "other"), 0);
+	assert_true(audit_open(&a, "audit.log", geteuid() + 1, getegid(), &diag) < 0);
+	assert_non_null(strstr(diag.text, "another name"));
+	unlink("other");
+	unlink("audit.log");
 	audit_close(&a);
 }
 
@@ -119,6 +126,13 @@ static void test_reopened(void **state)
 	audit_write(&a, "\"event\":\"three\"");
 	assert_int_equal(a.lines, 3);
 	assert_int_equal(faults(), 0);
+	/* Half a line, as of a full disk, does not spoil what comes after a reload. */
+	append("{\"seq\":4");
+	a.chain.seq++;
+	assert_int_equal(audit_reopen(&a, "audit.log", &diag), 0);
+	audit_write(&a, "\"event\":\"five\"");
+	audit_write(&a, "\"event\":\"six\"");
+	assert_int_equal(faults(), 1);
 	assert_int_equal(audit_reopen(&a, NULL, &diag), 0);
 	assert_null(a.path);
 	audit_close(&a);
