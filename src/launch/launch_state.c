@@ -67,7 +67,32 @@ static bool is_alive(const struct launcher *launcher)
 
 	int r = process_open(launcher->pid, &pidfd, &started);
 	(void)fd_close(pidfd);
-	return r == 0 && started == launcher->started;
+	/* Without a descriptor or memory nothing is known; only who is gone for certain is dead. */
+	return r != -ESRCH && (r < 0 || started == launcher->started);
+}
+
+/* Is it the directory of a launch, whose launcher is gone? What has no launcher in it is none of ours,
+ * whatever it is: it must not be emptied. */
+static bool is_dead(int root_fd, const char *id)
+{
+	struct launcher launcher;
+
+	return container_id_check(id) == 0 && read_launcher(root_fd, id, &launcher) == 0 &&
+	       !is_alive(&launcher);
+}
+
+/* What a launcher left that died before it had said who it is. Never more than that. */
+static void remove_unborn(int root_fd, const char *id)
+{
+	char path[CONTAINER_ID_SIZE + 32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/" LAUNCHER, id);
+	if (fstatat(root_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
+		return;
+	snprintf(path, sizeof(path), "%s/." LAUNCHER ".new", id);
+	(void)unlinkat(root_fd, path, 0);
+	(void)unlinkat(root_fd, id, AT_REMOVEDIR); /* only if it is empty */
 }
 
 static DIR *list(int root_fd)
@@ -141,11 +166,14 @@ int launch_state_create(const char *root, const char *id, struct launch_state *r
 	_cleanup_fd_ int root_fd = -1;
 	uint32_t slot = 0;
 
+	if (strcmp(id, "runc") == 0)
+		return diag_fail(EINVAL, diag, "name", "runc is where runc's own state is");
 	int r = open_root(root, &root_fd, diag);
 	if (r == 0)
 		r = find_slot(root_fd, &slot, diag);
 	if (r < 0)
 		return r;
+	remove_unborn(root_fd, id);
 	if (mkdirat(root_fd, id, 0711) < 0)
 		return diag_fail(errno, diag, "name",
 				 errno == EEXIST ? "a container %s is launched already" : "%s: %s",
@@ -195,14 +223,9 @@ int launch_state_each_dead(const char *root, launch_state_visit_fn visit, void *
 	if (!dir)
 		return r < 0 ? r : -errno;
 	while ((entry = readdir(dir))) {
-		struct launcher launcher;
 		struct launch_state state;
-		/* A directory without that file is one that is being made: no, for we have the lock;
-		 * its launcher died before it wrote it. */
-		if (container_id_check(entry->d_name) < 0 || strcmp(entry->d_name, "runc") == 0 ||
-		    (read_launcher(root_fd, entry->d_name, &launcher) == 0 && is_alive(&launcher)))
-			continue;
-		if (open_state(root, root_fd, entry->d_name, &state) == 0)
+		if (is_dead(root_fd, entry->d_name) &&
+		    open_state(root, root_fd, entry->d_name, &state) == 0)
 			visit(entry->d_name, &state, user);
 	}
 	(void)closedir(dir);

@@ -307,6 +307,29 @@ def test_a_killed_launcher_leaves_nothing(launcher, also_the_guardian):
     launcher.host.wait(lambda: all(now <= then for now, then in zip(open_files(launcher.host), before)), "the listeners' end")
 
 
+def test_a_directory_that_is_none_of_a_launch_is_left_alone(launcher):
+    """--state-dir /etc, say, must not cost what is in there."""
+    launcher.call("--reap")
+    other = launcher.state / "ssh"
+    other.mkdir()
+    (other / "sshd_config").write_text("precious")
+    (launcher.state / "empty").mkdir()
+    for text in ("", "garbage", "1 2"):  # nor one whose launcher is not known
+        (other / "launcher").write_text(text)
+        assert launcher.call("--reap")[0] == 0
+        assert launcher.run(command=["/bin/true"])[0] == 0
+    (other / "launcher").unlink()
+    assert launcher.run(command=["/bin/true"])[0] == 0
+    assert (other / "sshd_config").read_text() == "precious" and (launcher.state / "empty").is_dir()
+    # A launcher that died before it said who it is: its name can be had again.
+    (launcher.state / "unborn").mkdir()
+    (launcher.state / "unborn" / ".launcher.new").write_text("1")
+    code, out, err = launcher.run("--name", "unborn", command=["/bin/true"])
+    assert code == 0, err
+    code, out, err = launcher.run("--name", "ssh")
+    assert code == 1 and "launched already" in err and (other / "sshd_config").exists(), err
+
+
 def test_names_are_unique_and_ids_do_not_overlap(launcher):
     process, out = launcher.start("--role", "web", "--name", "one")
     launcher.host.wait(lambda: "key " in out.read_text(), "the client")
