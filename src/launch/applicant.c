@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "launch/confinement.h"
+#include "launch/image.h"
 #include "util/file.h"
 
 static int judge(const struct config *config, const struct diag *why, struct applicant *a,
@@ -34,6 +35,20 @@ static int check_role_in_host_netns(const struct config *config, struct applican
 	return r;
 }
 
+/* An image that names a role is not one who asks for it: say so, and go on without. */
+static int disown(const char *id, struct applicant *a, struct diag *diag)
+{
+	_cleanup_free_ char *key = NULL;
+
+	int r = image_disown(a->oci, id, &key, diag);
+	if (r == 0 && key) {
+		a->has_warning = true;
+		diag_set(&a->warning, NULL,
+			 "annotation %.128s is the image's own: it does not count", key);
+	}
+	return r;
+}
+
 int applicant_read(const char *id, const char *file, const char *bundle,
 		   const struct config *config, struct applicant *ret, struct diag *diag)
 {
@@ -46,6 +61,8 @@ int applicant_read(const char *id, const char *file, const char *bundle,
 	r = oci_config_parse(a.text, a.len, &a.oci, &why);
 	if (r < 0)
 		r = diag_fail(-r, diag, why.field, "%s: %s", file, why.text);
+	if (r == 0)
+		r = disown(id, &a, diag);
 	if (r == 0)
 		r = identity_read(a.oci, id, config, &a.identity, diag);
 	if (r == 0 && confinement_check(a.oci, bundle, config, &why) < 0)

@@ -5,6 +5,9 @@
  *	Podman, CRI-O	containers/storage's records, likewise
  *	containerd	annotations io.kubernetes.cri.{image-name,sandbox-name,sandbox-namespace}
  *	CRI-O		io.kubernetes.cri-o.{ImageName,ImageRef}, io.kubernetes.pod.{name,namespace}
+ *
+ * Each engine's annotations count on that engine alone: another's are set there by whoever can annotate
+ * a pod (CRI-O hands all of a pod's on) or a container, or by the image itself (Podman).
  */
 #pragma once
 
@@ -20,6 +23,11 @@
  * known. `id`, the container's, may be NULL. 0, -EINVAL or -ENOMEM. */
 int image_describe(const struct oci_config *oci, const char *id, struct identity *identity,
 		   struct diag *diag);
+
+/* image_disown(oci, id, ret_key, diag): take out of `oci` the annotations that Podman has from the
+ * image's own manifest: nobody has asked for them. *ret_key, the caller's to free, is one that rolegate
+ * would have heeded, or NULL. 0, -EINVAL, -ENOMEM. */
+int image_disown(struct oci_config *oci, const char *id, char **ret_key, struct diag *diag);
 
 /* image_check_signature(config, identity, diag): with [runtime] image_keys, the image must be signed
  * with one of them; the signer becomes a label. 0, -EACCES, -EINVAL or -ENOMEM. */

@@ -1,5 +1,6 @@
 #include "launch/image_store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -26,7 +27,7 @@ static int read_trusted(const char *path, char **ret_text, size_t *ret_len)
 
 	_cleanup_fd_ int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
+		return errno == ENOTDIR ? -ENOENT : -errno;
 	if (!S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & 022))
 		return -EPERM;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
@@ -52,6 +53,40 @@ static int find_docker(const char *base, const char *driver, const char *id,
 	return 0;
 }
 
+/* The manifest, under one name or two: "manifest-" and its digest is written in base64. */
+static bool is_manifest(const char *name)
+{
+	static const char encoded[] = "=bWFuaWZlc3Qt";
+
+	return strcmp(name, "manifest") == 0 || strncmp(name, encoded, strlen(encoded)) == 0;
+}
+
+static int add_manifests(const char *base, const char *driver, struct image_record *record)
+{
+	char path[RECORD_PATH_MAX], file[RECORD_PATH_MAX + 256];
+	const struct dirent *entry;
+	int r = 0;
+
+	if (!record->id || record->id[0] == '.' || strchr(record->id, '/'))
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s-images/%s", base, driver, record->id);
+	DIR *dir = opendir(path);
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while (r == 0 && (entry = readdir(dir))) {
+		_cleanup_free_ char *text = NULL;
+		size_t len;
+		if (!is_manifest(entry->d_name))
+			continue;
+		snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
+		r = read_trusted(file, &text, &len);
+		if (r == 0)
+			r = image_record_manifest(text, len, record);
+	}
+	(void)closedir(dir);
+	return r;
+}
+
 static int find_storage(const char *base, const char *driver, const char *id,
 			struct image_record *ret)
 {
@@ -68,7 +103,7 @@ static int find_storage(const char *base, const char *driver, const char *id,
 	snprintf(path, sizeof(path), "%s/%s-images/images.json", base, driver);
 	if (read_trusted(path, &images, &len) == 0)
 		(void)image_record_storage_digest(images, len, ret);
-	return 0;
+	return add_manifests(base, driver, ret);
 }
 
 int image_store_find(const char *root_path, const char *container_id, struct image_record *ret)
@@ -88,7 +123,9 @@ int image_store_find(const char *root_path, const char *container_id, struct ima
 		int r = find_docker(base, driver, container_id, ret);
 		if (r == -ENOENT)
 			r = find_storage(base, driver, container_id, ret);
-		if (r == 0 || r == -ENOMEM)
+		if (r < 0)
+			image_record_deinit(ret);
+		if (r != -ENOENT)
 			return r;
 	}
 	return -ENOENT;

@@ -7,5 +7,7 @@
 #include "wire/image_record.h"
 
 /* image_store_find(root_path, container_id, ret): go up from the container's root file system to the
- * engine's directory. Files that others than root may write are not believed. 0, -ENOENT, -ENOMEM. */
+ * engine's directory. 0; -ENOENT if no engine has written of it there; -EPERM if others than root may
+ * write the records, -EINVAL if they are broken, or what reading gave: then nothing of it is known, and
+ * nobody else is to be believed. */
 int image_store_find(const char *root_path, const char *container_id, struct image_record *ret);

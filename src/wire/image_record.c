@@ -15,6 +15,11 @@ void image_record_deinit(struct image_record *record)
 	free(record->ref);
 	free(record->id);
 	free(record->digest);
+	for (size_t i = 0; i < record->n_annotations; i++) {
+		free(record->annotations[i].key);
+		free(record->annotations[i].value);
+	}
+	free(record->annotations);
 	*record = (struct image_record){0};
 }
 
@@ -82,7 +87,7 @@ int image_record_docker(const char *text, size_t len, struct image_record *ret)
 	const char *ref = text_at(json_object_get(root, "Config"), "Image");
 	const char *id = text_at(root, "Image");
 	if (!id)
-		return -ENOENT;
+		return -EINVAL;
 	record.id = strdup(id);
 	r = record.id ? 0 : -ENOMEM;
 	/* By its id it may be run, too: that is no reference. */
@@ -173,15 +178,19 @@ int image_record_storage(const char *text, size_t len, const char *container_id,
 	json_t *container = find_id(root, container_id);
 	const char *id = text_at(container, "image");
 	const char *inner = text_at(container, "metadata");
-	if (!id)
+	if (!container)
 		return -ENOENT;
 	/* JSON within JSON, of the program that made the container. */
 	if (inner)
 		r = load(inner, strlen(inner), &metadata);
-	const char *ref = r == 0 ? text_at(metadata, "image-name") : NULL;
-	record.id = strdup(id);
-	record.ref = ref ? strdup(ref) : NULL;
-	r = !record.id || (ref && !record.ref) ? -ENOMEM : take_digest_of_ref(&record);
+	const char *ref = text_at(metadata, "image-name");
+	if (r != -ENOMEM) {
+		record.in_pod = text_at(metadata, "pod-id");
+		record.id = id ? strdup(id) : NULL;
+		record.ref = ref ? strdup(ref) : NULL;
+		r = (id && !record.id) || (ref && !record.ref) ? -ENOMEM
+							       : take_digest_of_ref(&record);
+	}
 	if (r < 0)
 		image_record_deinit(&record);
 	else
@@ -193,7 +202,7 @@ int image_record_storage_digest(const char *text, size_t len, struct image_recor
 {
 	json_auto_t *root = NULL;
 
-	if (record->digest)
+	if (record->digest || !record->id)
 		return 0;
 	int r = load(text, len, &root);
 	if (r < 0)
@@ -203,4 +212,47 @@ int image_record_storage_digest(const char *text, size_t len, struct image_recor
 		return -ENOENT;
 	record->digest = strdup(digest);
 	return record->digest ? 0 : -ENOMEM;
+}
+
+static int add_annotations(json_t *object, struct image_record *record)
+{
+	const char *key;
+	json_t *value;
+
+	struct oci_pair *grown = reallocarray(record->annotations,
+					      record->n_annotations + json_object_size(object) + 1,
+					      sizeof(struct oci_pair));
+	if (!grown)
+		return -ENOMEM;
+	record->annotations = grown;
+	json_object_foreach (object, key, value) {
+		if (!json_is_string(value))
+			continue;
+		struct oci_pair *pair = &grown[record->n_annotations++];
+		pair->key = strdup(key);
+		pair->value = strdup(json_string_value(value));
+		if (!pair->key || !pair->value)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int image_record_manifest(const char *text, size_t len, struct image_record *record)
+{
+	json_error_t error;
+	/* Of a member that is there twice, Go's JSON merges both. */
+	json_auto_t *root =
+		json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
+	const char *key;
+	json_t *value;
+	int r = 0;
+
+	if (!root && json_error_code(&error) == json_error_out_of_memory)
+		return -ENOMEM;
+	if (!json_is_object(root))
+		return -EINVAL;
+	json_object_foreach (root, key, value)
+		if (r == 0 && json_is_object(value))
+			r = add_annotations(value, record);
+	return r;
 }

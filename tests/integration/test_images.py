@@ -79,6 +79,88 @@ def test_records_that_others_may_write_are_not_believed(how):
         assert code != 0 and out == "", (out, err)
 
 
+def podman_image(base, annotations):
+    """What Podman has of an image that podman_store() has made."""
+    image = base / "overlay-images" / "id"
+    image.mkdir()
+    for name in ("manifest", "=bWFuaWZlc3Qtc2hhMjU2OjVhNWE="):
+        (image / name).write_text(json.dumps({"schemaVersion": 2, "annotations": annotations}))
+
+
+def test_an_image_cannot_annotate_itself():
+    """Podman makes the annotations of an image's manifest the container's."""
+    policy = {"version": 1, "rules": [{"name": "web", "roles": [ROLE + "web"], "labels": {"team": "web"}}]}
+    with Host({"runtime": {"path": RUNC, "account": "123456789012"}}, policy) as host:
+        runc = Bundles(host)
+        own = {"rolegate.io/role": "web", "rolegate.io/labels": "team=web"}
+        root = podman_store(host.dir / "store", "c")
+        podman_image(host.dir / "store", own)
+        code, out, err = start(runc, "c", root, **own)
+        assert code == 1 and out.startswith("failed ") and "image's own" in err, (out, err)
+        # Who starts the container has a say, but the image's labels are still not believed.
+        code, out, err = start(runc, "c", root, **own | {"rolegate.io/role": ROLE + "web"})
+        assert code != 0 and out == "" and "no rule allows" in err, (out, err)
+        code, out, err = start(runc, "c", root, **{"rolegate.io/role": ROLE + "web", "rolegate.io/labels": '{"team":"web"}'})
+        assert code == 0 and words(out)["role"] == "web", (out, err)
+        # One that cannot be read might say anything.
+        (host.dir / "store" / "overlay-images" / "id" / "manifest").write_text('{"annotations":{"a":"1"},"annotations":{}}')
+        code, out, err = start(runc, "c", root, **own)
+        assert code != 0 and out == "" and "records" in err, (out, err)
+
+
+@pytest.mark.parametrize("store", [docker_store, podman_store, None])
+def test_annotations_of_another_engine_do_not_speak_of_the_pod(store):
+    """CRI-O hands all of a pod's annotations on, and anybody annotates his own Docker or Podman container."""
+    policy = {"version": 1, "rules": [{"name": "prod", "roles": [ROLE + "web"],
+                                       "labels": {"io.kubernetes.pod.namespace": "prod"}}]}
+    pod = {"io.kubernetes.cri.sandbox-namespace": "prod", "io.kubernetes.cri.image-name": f"{IMAGE}@{DIGEST}"}
+    with Host({"runtime": {"path": RUNC, "account": "123456789012"}}, policy) as host:
+        runc = Bundles(host)
+        root = store(host.dir / "store", "c") if store else rootfs()
+        if not store:
+            pod |= {"io.kubernetes.cri-o.ContainerType": "container", "io.kubernetes.pod.namespace": "evil"}
+        code, out, err = start(runc, "c", root, **pod)
+        assert code != 0 and out == "" and "no rule allows" in err, (out, err)
+        if store:
+            code, out, err = start(runc, "c", root, **{"io.kubernetes.pod.namespace": "prod"})
+        else:
+            code, out, err = start(runc, "c", root, **pod | {"io.kubernetes.cri.container-type": "container"})
+        assert code != 0 and out == "" and ("no rule allows" in err or "only one of" in err), (out, err)
+
+
+def test_a_container_of_cri_o_is_in_its_pod():
+    policy = {"version": 1, "rules": [{"name": "prod", "roles": [ROLE + "web"],
+                                       "labels": {"io.kubernetes.pod.namespace": "prod"}}]}
+    with Host({"runtime": {"path": RUNC, "account": "123456789012"}}, policy) as host:
+        root = podman_store(host.dir / "store", "c")
+        (host.dir / "store" / "overlay-containers" / "containers.json").write_text(json.dumps(
+            [{"id": "c", "image": "id", "metadata": json.dumps({"pod-id": "p", "image-name": IMAGE})}]))
+        code, out, err = start(Bundles(host), "c", root, **{"io.kubernetes.pod.namespace": "prod"})
+        assert code == 0 and words(out)["role"] == "web", (out, err)
+
+
+def test_a_root_without_image_has_none_by_annotation():
+    """podman run --rootfs: the container is known, and no image of it."""
+    with Host({"runtime": {"path": RUNC, "account": "123456789012"}}, POLICY) as host:
+        root = podman_store(host.dir / "store", "c")
+        (host.dir / "store" / "overlay-containers" / "containers.json").write_text(json.dumps([{"id": "c", "metadata": "{}"}]))
+        code, out, err = start(Bundles(host), "c", root, **{"io.kubernetes.cri.image-name": f"{IMAGE}@{DIGEST}"})
+        assert code != 0 and out == "" and "no rule allows" in err, (out, err)
+
+
+@pytest.mark.parametrize("how", ["mode", "broken"])
+def test_no_annotation_takes_the_place_of_records_that_are_not_believed(how):
+    with Host({"runtime": {"path": RUNC, "account": "123456789012"}}, POLICY) as host:
+        root = docker_store(host.dir / "store", "c")
+        record = host.dir / "store" / "containers" / "c" / "config.v2.json"
+        if how == "mode":
+            record.chmod(0o666)
+        else:
+            record.write_text("{")
+        code, out, err = start(Bundles(host), "c", root, **{"io.kubernetes.cri.image-name": f"{IMAGE}@{DIGEST}"})
+        assert code != 0 and out == "" and "records" in err, (out, err)
+
+
 class Signer:
     def __init__(self, directory, name, kind):
         self.key, self.public = directory / f"{name}.key", directory / f"{name}.pem"

@@ -98,7 +98,7 @@ static void test_storage(void **state)
 		{"c1", 0, "registry.example.com/web:1", "sha256:dd"},
 		{"c0", 0, NULL, NULL},
 		{"c3", 0, NULL, "sha256:dd"},
-		{"c2", -ENOENT, NULL, NULL},
+		{"c2", 0, NULL, NULL},
 		{"none", -ENOENT, NULL, NULL},
 	};
 
@@ -133,6 +133,38 @@ static void test_hostile_records(void **state)
 		if (image_record_docker(texts[i], strlen(texts[i]), &record) == 0 ||
 		    image_record_storage(texts[i], strlen(texts[i]), "c", &record) == 0)
 			fail_msg("%s was taken", texts[i]);
+	}
+}
+
+static void test_manifests(void **state)
+{
+	static const struct {
+		const char *text, *key; /* NULL: -EINVAL; "": it has none of "k" */
+	} cases[] = {
+		{"{\"annotations\":{\"k\":\"v\"}}", "k"},
+		/* As Go's JSON reads it. */
+		{"{\"Annotations\":{\"k\":\"v\"},\"annotations\":{}}", "k"},
+		{"{\"annotation\u017f\":{\"k\":\"v\"}}", "k"},
+		{"{\"annotations\":{\"k\":\"v\"},\"annotations\":{}}", NULL},
+		{"{\"annotations\":{\"k\":\"v\",\"x\":\"\xff\"}}", NULL},
+		{"{\"annotations\":{\"k\":\"v\",\"x\":\"\\ud800\"}}", NULL},
+		{"{\"annotations\":{\"k\":1,\"l\":\"v\"}}", ""},
+		{"{\"annotations\":[]}", ""},
+		{"[]", NULL},
+		{"", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N(cases); i++) {
+		_cleanup_image_record_ struct image_record record = {0};
+		bool found = false;
+		int r = image_record_manifest(cases[i].text, strlen(cases[i].text), &record);
+		for (size_t k = 0; k < record.n_annotations; k++)
+			found = found || (strcmp(record.annotations[k].key, "k") == 0 &&
+					  strcmp(record.annotations[k].value, "v") == 0);
+		if (r != (cases[i].key ? 0 : -EINVAL) ||
+		    (cases[i].key && found != (cases[i].key[0] != '\0')))
+			fail_msg("%s: %d", cases[i].text, r);
 	}
 }
 
@@ -178,7 +210,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_docker_refs), cmocka_unit_test(test_docker_digests),
 		cmocka_unit_test(test_storage),	    cmocka_unit_test(test_hostile_records),
-		cmocka_unit_test(test_signing),
+		cmocka_unit_test(test_signing),	    cmocka_unit_test(test_manifests),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
