@@ -175,6 +175,34 @@ int image_disown(struct oci_config *oci, const char *id, char **ret_key, struct 
 	return 0;
 }
 
+int image_disown_bundle(struct oci_config *oci, struct diag *diag)
+{
+	static const char *const trusted[] = {"rolegate.io/labels", "rolegate.io/allow"};
+	bool is_of_image = false;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < oci->n_annotations; i++) {
+		struct oci_pair *pair = &oci->annotations[i];
+		is_of_image =
+			is_of_image || strncmp(pair->key, "org.opencontainers.image.", 25) == 0;
+		if (strncmp(pair->key, IMAGE_LABEL_PREFIX, strlen(IMAGE_LABEL_PREFIX)) != 0) {
+			oci->annotations[kept++] = *pair;
+			continue;
+		}
+		free(pair->key);
+		free(pair->value);
+	}
+	oci->n_annotations = kept;
+	for (size_t i = 0; is_of_image && i < N(trusted); i++)
+		if (oci_config_annotation(oci, trusted[i]))
+			return diag_fail(EINVAL, diag, NULL,
+					 "annotation %s: the bundle was made of an image (it has "
+					 "org.opencontainers.image.*), which may have said so "
+					 "itself: give --role and what belongs to it",
+					 trusted[i]);
+	return 0;
+}
+
 static const char *find_field(const struct identity *identity, const char *name)
 {
 	for (size_t i = 0; i < identity->n_fields; i++)

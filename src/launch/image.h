@@ -29,6 +29,11 @@ int image_describe(const struct oci_config *oci, const char *id, struct identity
  * would have heeded, or NULL. 0, -EINVAL, -ENOMEM. */
 int image_disown(struct oci_config *oci, const char *id, char **ret_key, struct diag *diag);
 
+/* image_disown_bundle(oci, diag): of a bundle that no engine made. What annotations say in an engine's name
+ * is taken out; labels and metadata to allow (which the policy or the host's secrets hang on) are
+ * -EINVAL if the bundle was made of an image, whose labels are its annotations then. */
+int image_disown_bundle(struct oci_config *oci, struct diag *diag);
+
 /* image_check_signature(config, identity, diag): with [runtime] image_keys, the image must be signed
  * with one of them; the signer becomes a label. 0, -EACCES, -EINVAL or -ENOMEM. */
 int image_check_signature(const struct config *config, struct identity *identity,

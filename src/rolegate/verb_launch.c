@@ -91,7 +91,8 @@ static int read_bundle(struct job *job, const char *file)
 	}
 	r = oci_config_parse(job->text, job->len, &job->bundle, &diag);
 	if (r == 0)
-		r = oci_spec_take_bundle(job->launch.spec, job->text, job->len, &diag);
+		r = oci_spec_take_bundle(job->launch.spec, job->directory, job->text, job->len,
+					 &diag);
 	if (r < 0) {
 		cli_error(job->cli, "%s: %s", file, diag.text);
 		return CLI_FAILED;
@@ -163,7 +164,9 @@ static int find_identity(struct job *job)
 	int r = 0;
 
 	if (!role && job->bundle) {
-		r = identity_read(job->bundle, NULL, &job->config, &job->identity, &diag);
+		r = image_disown_bundle(job->bundle, &diag);
+		if (r == 0)
+			r = identity_read(job->bundle, NULL, &job->config, &job->identity, &diag);
 	} else {
 		job->identity = calloc(1, sizeof(*job->identity));
 		if (!job->identity)

@@ -385,27 +385,56 @@ static int take_process(struct oci_spec *spec, json_t *process, struct diag *dia
 	return 0;
 }
 
-/* Of a bundle's mounts those that hold files; /proc, /dev and /sys are ours to make. */
-static bool is_wanted(const char *destination, const char *type, json_t *options)
+static bool is_bind(const char *type, json_t *options)
 {
 	json_t *option;
 	size_t i;
 
-	if (strcmp(destination, "/dev") == 0 || strncmp(destination, "/dev/", 5) == 0 ||
-	    strcmp(destination, "/proc") == 0 || strncmp(destination, "/proc/", 6) == 0 ||
-	    strcmp(destination, "/sys") == 0 || strncmp(destination, "/sys/", 5) == 0)
-		return false;
-	if (type && (strcmp(type, "bind") == 0 || strcmp(type, "tmpfs") == 0))
-		return true;
 	json_array_foreach (options, i, option) {
 		const char *text = json_string_value(option);
 		if (text && (strcmp(text, "bind") == 0 || strcmp(text, "rbind") == 0))
 			return true;
 	}
+	return type && strcmp(type, "bind") == 0;
+}
+
+/* "/proc" in other words is not to pass for something else. */
+static bool is_plain(const char *path)
+{
+	if (path[0] != '/')
+		return false;
+	for (const char *at = path; at; at = strchr(at + 1, '/')) {
+		size_t len = strcspn(at + 1, "/");
+		if (at[1] == '/' || (len == 1 && at[1] == '.') ||
+		    (len == 2 && at[1] == '.' && at[2] == '.'))
+			return false;
+	}
+	return true;
+}
+
+/* Of a bundle's mounts those that hold files; /proc, /dev and /sys are ours to make. */
+static bool is_wanted(const char *destination, const char *type, json_t *options)
+{
+	if (strcmp(destination, "/dev") == 0 || strncmp(destination, "/dev/", 5) == 0 ||
+	    strcmp(destination, "/proc") == 0 || strncmp(destination, "/proc/", 6) == 0 ||
+	    strcmp(destination, "/sys") == 0 || strncmp(destination, "/sys/", 5) == 0)
+		return false;
+	return is_bind(type, options) || (type && strcmp(type, "tmpfs") == 0);
+}
+
+/* Words that undo nosuid and nodev, here or in what is mounted below. */
+static bool is_loosening(const char *option)
+{
+	static const char *const words[] = {"suid", "dev", "rsuid", "rdev"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i], option) == 0)
+			return true;
 	return false;
 }
 
-static int take_mounts(struct oci_spec *spec, json_t *mounts, struct diag *diag)
+static int take_mounts(struct oci_spec *spec, const char *directory, json_t *mounts,
+		       struct diag *diag)
 {
 	json_t *mount;
 	size_t i;
@@ -417,24 +446,30 @@ static int take_mounts(struct oci_spec *spec, json_t *mounts, struct diag *diag)
 		json_t *options = json_object_get(mount, "options"), *option;
 		_cleanup_buf_ struct buf text = {0};
 		size_t k;
-		if (!destination || destination[0] != '/' || !all_strings(options))
+		if (!destination || !is_plain(destination) || !all_strings(options))
 			return wrong(diag, "mounts");
 		if (!is_wanted(destination, type, options))
 			continue;
 		buf_puts(&text, "nosuid,nodev");
 		json_array_foreach (options, k, option) {
 			const char *word = json_string_value(option);
-			if (strcmp(word, "suid") != 0 && strcmp(word, "dev") != 0)
+			if (!is_loosening(word))
 				buf_printf(&text, ",%s", word);
 		}
-		if (!source || !buf_ok(&text))
+		_cleanup_buf_ struct buf path = {0};
+		/* It is relative to its bundle, which is not the one that will be run. */
+		if (source && source[0] != '/' && is_bind(type, options))
+			buf_printf(&path, "%s/", directory);
+		buf_puts(&path, source ? source : "");
+		if (!source || !buf_ok(&text) || !buf_ok(&path))
 			return wrong(diag, "mounts");
-		oci_spec_add_mount(spec, source, destination, type ? type : "bind", text.data);
+		oci_spec_add_mount(spec, path.data, destination, type ? type : "bind", text.data);
 	}
 	return 0;
 }
 
-int oci_spec_take_bundle(struct oci_spec *spec, const char *text, size_t len, struct diag *diag)
+int oci_spec_take_bundle(struct oci_spec *spec, const char *directory, const char *text, size_t len,
+			 struct diag *diag)
 {
 	json_error_t error;
 	json_auto_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
@@ -447,7 +482,7 @@ int oci_spec_take_bundle(struct oci_spec *spec, const char *text, size_t len, st
 
 	int r = process ? take_process(spec, process, diag) : 0;
 	if (r == 0)
-		r = take_mounts(spec, json_object_get(root, "mounts"), diag);
+		r = take_mounts(spec, directory, json_object_get(root, "mounts"), diag);
 	if (r < 0)
 		return r;
 	if (hostname)

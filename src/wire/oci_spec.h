@@ -24,10 +24,12 @@ struct oci_spec *oci_spec_free(struct oci_spec *spec);
 DEFINE_CLEANUP(struct oci_spec *, oci_spec_free)
 #define _cleanup_oci_spec_ _cleanup_(oci_spec_freep)
 
-/* oci_spec_take_bundle(spec, text, len, diag): what a bundle's config.json says of its process
- * (arguments, environment, directory, user, terminal, limits), its host name, its bind and tmpfs
- * mounts and whether its root is read-only. 0, -EINVAL or -ENOMEM. */
-int oci_spec_take_bundle(struct oci_spec *spec, const char *text, size_t len, struct diag *diag);
+/* oci_spec_take_bundle(spec, directory, text, len, diag): what the config.json of the bundle in
+ * `directory` (an absolute path) says of its process (arguments, environment, directory, user, terminal,
+ * limits), its host name, its bind and tmpfs mounts and whether its root is read-only. 0, -EINVAL or
+ * -ENOMEM. */
+int oci_spec_take_bundle(struct oci_spec *spec, const char *directory, const char *text, size_t len,
+			 struct diag *diag);
 
 void oci_spec_set_args(struct oci_spec *spec, char *const *args, size_t n);
 bool oci_spec_has_args(const struct oci_spec *spec);

@@ -239,6 +239,54 @@ def test_a_bundle(shared):
     assert "FROM=bundle" in out and "\n50\n" in out and "CapBnd:\t0000000000000000" in out and "NoNewPrivs:\t1" in out
 
 
+def make_bundle(shared, name, **kwargs):
+    bundle = shared.host.dir / name
+    bundle.mkdir()
+    config = spec(["/imds"], netns=None, **kwargs)
+    config["process"]["rlimits"] = []
+    config["root"]["path"] = str(shared.rootfs)
+    (bundle / "config.json").write_text(json.dumps(config))
+    return bundle
+
+
+def test_a_bundle_speaks_for_no_engine():
+    """Tools make an image's labels the annotations of the bundle: it could say that it is the signed one."""
+    policy = {"version": 1, "rules": [{"name": "web", "roles": [ROLE + "web"], "images": ["registry.example.com/web*"]},
+                                      {"name": "team", "roles": [ROLE + "team"], "labels": {"team": "a"}}]}
+    digest = "sha256:" + "5a" * 32
+    with Launcher() as shared:
+        shared.host.set_policy(policy)
+        lie = {"rolegate.io/role": "web", "io.kubernetes.cri.image-name": f"registry.example.com/web:1@{digest}"}
+        code, out, err = shared.call(make_bundle(shared, "lie", annotations=lie))
+        assert code == 4 and out == "" and "no rule allows" in err, (out, err)
+        labels = {"rolegate.io/role": "team", "rolegate.io/labels": "team=a"}
+        code, out, err = shared.call(make_bundle(shared, "own", annotations=labels))
+        assert code == 0 and words(out)["role"] == "team", (out, err)
+        code, out, err = shared.call(make_bundle(
+            shared, "converted", annotations=labels | {"org.opencontainers.image.os": "linux"}))
+        assert code == 1 and out == "" and "rolegate.io/labels" in err and "--role" in err, (out, err)
+        assert shared.leftovers() == []
+
+
+def test_mounts_of_a_bundle(shared):
+    bundle = make_bundle(shared, "mounts", mounts=[
+        {"destination": "/usr", "type": "bind", "source": "data", "options": ["rbind", "ro", "rsuid", "rdev", "suid", "dev"]}])
+    (bundle / "data").mkdir()
+    (bundle / "data" / "file").write_text("of the bundle\n")
+    code, out, err = shared.call(bundle, "--", "/bin/sh", "-c", "cat /usr/file; grep ' /usr ' /proc/mounts")
+    assert code == 0 and "of the bundle" in out and "nosuid" in out and "nodev" in out, (out, err)
+    # To rolegate's own directory, from where the bundle was.
+    up = "../" * 12 + str(shared.host.state_dir)[1:]
+    bundle = make_bundle(shared, "up", mounts=[{"destination": "/usr", "type": "bind", "source": up, "options": ["rbind"]}])
+    code, out, err = shared.call("--no-userns", bundle)
+    assert code == 1 and "control.sock" in err and out == "", (out, err)
+    for n, destination in enumerate(("//proc", "/./sys", "/x/../sys", "/sys/..", "proc")):
+        bundle = make_bundle(shared, f"d{n}", mounts=[{"destination": destination, "type": "bind", "source": "/sys",
+                                                       "options": ["rbind"]}])
+        code, out, err = shared.call(bundle)
+        assert code == 1 and "mounts" in err and out == "", (destination, out, err)
+
+
 @pytest.mark.parametrize("arguments, said", [
     (["--cap", "SYS_ADMIN"], "SYS_ADMIN"), (["--cap", "NET_ADMIN"], "NET_ADMIN"), (["--cap", "NET_RAW"], "NET_RAW"),
     (["--network", "host"], "host"), (["--network", "no-such"], "no-such"), (["--name", "../x"], "--name"),
