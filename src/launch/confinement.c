@@ -1,11 +1,15 @@
 #include "launch/confinement.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "util/cleanup.h"
+
+/* rolegated's: rolegate-netd looks it up likewise. */
+#define USER "rolegate"
 
 /* With one of these over the host's own user namespace, root in the container is root. */
 static const char *const privileges[] = {"CAP_SYS_ADMIN", "CAP_SYS_MODULE", "CAP_SYS_RAWIO",
@@ -31,10 +35,31 @@ bool confinement_is_host_netns(const struct oci_config *oci)
 	       (oci->netns == OCI_NETNS_PATH && leads_to_host(oci->netns_path));
 }
 
+/* [intercept] protect_host goes by whose a packet is, in the host's OUTPUT. */
+static int check_protected(const struct oci_config *oci, struct diag *diag)
+{
+	static const char *const ways[] = {"CAP_SETUID", "CAP_NET_ADMIN", "CAP_NET_RAW"};
+	const struct passwd *user = getpwnam(USER);
+	const char *way = oci->uid == (user ? user->pw_uid : 0) ? "it runs as that user" : NULL;
+
+	if (!way && !oci->no_new_privileges)
+		way = "without noNewPrivileges, a setuid file makes it that user";
+	for (size_t i = 0; !way && i < sizeof(ways) / sizeof(ways[0]); i++)
+		if (oci_config_has_capability(oci, ways[i]))
+			way = ways[i];
+	return way ? diag_fail(EPERM, diag, NULL,
+			       "it is in the host's network namespace, where the instance metadata "
+			       "is for the user " USER " alone, and can get there: %s",
+			       way)
+		   : 0;
+}
+
 static int check_netns(const struct oci_config *oci, const struct config *config, struct diag *diag)
 {
-	if (!confinement_is_host_netns(oci) || config->intercept.protect_host)
+	if (!confinement_is_host_netns(oci))
 		return 0;
+	if (config->intercept.protect_host)
+		return oci->has_user_namespace ? 0 : check_protected(oci, diag);
 	return diag_fail(EPERM, diag, NULL,
 			 "it is in the host's network namespace, where the host's instance "
 			 "metadata is");
@@ -78,21 +103,49 @@ static char *resolve(const char *directory, const char *path)
 	return real;
 }
 
+/* Is `own` in what is at `seen`? By inode, too: a bind mount (a Docker volume, a pod's subPath) has
+ * another path. Changes `own`. */
+static bool leads_to(const char *seen, char *own)
+{
+	struct stat st, at;
+
+	if (is_below(own, seen))
+		return true;
+	if (stat(seen, &st) < 0)
+		return false;
+	for (;;) {
+		if (stat(own[0] ? own : "/", &at) == 0 && at.st_ino == st.st_ino &&
+		    at.st_dev == st.st_dev)
+			return true;
+		char *slash = strrchr(own, '/');
+		if (!slash)
+			return false;
+		*slash = '\0';
+	}
+}
+
 static int check_host_path(const char *path, const char *bundle, const struct config *config,
 			   struct diag *diag)
 {
-	const char *const ours[] = {config->control.socket, config->netd.socket};
+	const struct {
+		const char *path, *what;
+	} ours[] = {
+		{config->control.socket, "socket"},
+		{config->netd.socket, "socket"},
+		{config->state.dir, "state"},
+	};
 	_cleanup_free_ char *seen = resolve(bundle, path);
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
-		_cleanup_free_ char *own = resolve("/", ours[i]);
+		_cleanup_free_ char *own = resolve("/", ours[i].path);
 		if (!seen || !own)
 			return diag_fail(ENOMEM, diag, NULL, "out of memory");
-		if (is_below(own, seen))
+		/* Nor may it have a part of the state. */
+		if (is_below(seen, own) || leads_to(seen, own))
 			return diag_fail(EPERM, diag, NULL,
 					 "it has %.200s of the host mounted, where rolegate's own "
-					 "socket is (%.200s)",
-					 path, ours[i]);
+					 "%s is (%.200s)",
+					 path, ours[i].what, ours[i].path);
 	}
 	return 0;
 }

@@ -4,6 +4,8 @@
 
 #include <jansson.h>
 
+#define SYSTEM_IDS 1000
+
 static int no_memory(struct diag *diag)
 {
 	return diag_fail(ENOMEM, diag, NULL, "out of memory");
@@ -148,6 +150,20 @@ static int take_host_paths(json_t *root, struct oci_config *config, struct diag 
 	return 0;
 }
 
+/* Podman's --uidmap 0:0:65536, say, makes a user namespace whose root is the host's. */
+static bool maps_system_ids(json_t *linux_part)
+{
+	static const char *const kinds[] = {"uidMappings", "gidMappings"};
+	json_t *mapping;
+	size_t i;
+
+	for (size_t kind = 0; kind < 2; kind++)
+		json_array_foreach (json_object_get(linux_part, kinds[kind]), i, mapping)
+			if (json_number_value(json_object_get(mapping, "hostID")) < SYSTEM_IDS)
+				return true;
+	return false;
+}
+
 static int take_namespaces(json_t *linux_part, struct oci_config *config, struct diag *diag)
 {
 	json_t *list, *item;
@@ -161,8 +177,11 @@ static int take_namespaces(json_t *linux_part, struct oci_config *config, struct
 		const char *path = json_string_value(json_object_get(item, "path"));
 		if (!type)
 			return diag_fail(EINVAL, diag, "namespaces", "a namespace has no type");
-		if (strcmp(type, "user") == 0)
-			config->has_user_namespace = true;
+		/* Without a path it is made of the mappings; with one they may be left out. */
+		if (strcmp(type, "user") == 0 &&
+		    ((path && path[0]) ||
+		     json_array_size(json_object_get(linux_part, "uidMappings")) > 0))
+			config->has_user_namespace = !maps_system_ids(linux_part);
 		if (strcmp(type, "pid") == 0)
 			config->has_pid_namespace = true;
 		if (strcmp(type, "network") != 0)
@@ -193,6 +212,12 @@ static int take_all(json_t *root, struct oci_config *config, struct diag *diag)
 		r = take_annotations(root, config, diag);
 	if (r == 0 && process)
 		r = take_env(process, config, diag);
+	if (r == 0 && process) {
+		json_t *user = json_object_get(process, "user");
+		config->uid = (uint32_t)json_number_value(json_object_get(user, "uid"));
+		config->no_new_privileges =
+			json_is_true(json_object_get(process, "noNewPrivileges"));
+	}
 	if (r == 0 && process)
 		r = take_capabilities(process, config, diag);
 	if (r == 0)

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "util/cleanup.h"
 #include "util/diag.h"
@@ -37,8 +38,12 @@ struct oci_config {
 	const char *root_path; /* one of them; NULL: it says none */
 	enum oci_netns netns;
 	char *netns_path; /* OCI_NETNS_PATH */
+	/* One of its own, in which no id is one of the host's first thousand: root, or the user or group
+	 * of a daemon. */
 	bool has_user_namespace;
 	bool has_pid_namespace; /* its own, or another container's */
+	uint32_t uid;		/* of its process, in its user namespace */
+	bool no_new_privileges; /* no setuid file makes it another's */
 };
 
 /* oci_config_parse(text, len, ret, diag): 0, -EINVAL with `diag`, or -ENOMEM. */

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import subprocess
 import time
 
@@ -270,6 +271,62 @@ def test_sockets_of_rolegate_may_not_be_mounted(shared):
         mounts = [{"destination": "/tmp/x", "type": "bind", "source": source, "options": ["rbind", "ro"]}]
         code, out, err = shared.run("u", args=["/bin/sh", "-c", "echo started"], mounts=mounts)
         assert code != 0 and "started" not in out and "control.sock" in err, err
+
+
+def test_a_bind_mount_does_not_hide_what_is_mounted(host):
+    """Docker's volumes and a pod's subPath are bind mounts of their own: another path, the same thing."""
+    (host.state_dir / "part").mkdir()
+    for runc in make(host):
+        alias = host.dir / "volume"
+        for source in (host.control_socket, host.state_dir, host.state_dir / "part"):
+            alias.mkdir() if os.path.isdir(source) else alias.touch()
+            subprocess.run(["mount", "--bind", source, alias], check=True)
+            try:
+                mounts = [{"destination": "/tmp/x", "type": "bind", "source": str(path), "options": ["rbind", "ro"]}
+                          for path in ([source] if str(source).endswith("part") else [alias])]
+                code, out, err = runc.run("u", args=["/bin/sh", "-c", "echo started"], mounts=mounts)
+                assert code != 0 and "started" not in out and "rolegate's own" in err, (source, err)
+            finally:
+                subprocess.run(["umount", alias], check=True)
+                alias.rmdir() if alias.is_dir() else alias.unlink()
+
+
+def run_with(runc, name, edit):
+    path = runc.bundle(name, args=["/bin/sh", "-c", "echo started"], netns=None)
+    config = json.loads((path / "config.json").read_text())
+    edit(config)
+    (path / "config.json").write_text(json.dumps(config))
+    return runc.call("run", "--bundle", str(path), name)
+
+
+def test_root_of_the_host_in_a_user_namespace_is_root(shared):
+    def edit(config):
+        config["linux"]["namespaces"] += [{"type": "user"}, {"type": "network"}]
+        config["linux"] |= {kind: [{"containerID": 0, "hostID": 0, "size": 65536}] for kind in ("uidMappings", "gidMappings")}
+        config["mounts"].append({"destination": "/tmp/x", "type": "bind", "source": str(shared.host.state_dir), "options": ["rbind"]})
+    code, out, err = run_with(shared, "u", edit)
+    assert code != 0 and "started" not in out and "control.sock" in err, err
+
+
+@pytest.mark.parametrize("how", ["", "CAP_SETUID", "CAP_NET_ADMIN", "CAP_NET_RAW", "that user", "noNewPrivileges"])
+def test_the_hosts_network_even_if_protected_is_for_those_who_cannot_be_rolegate(host, how):
+    """protect_host goes by the user: docker run --network host --user rolegate, or root's setuid, would be it."""
+    host.settings["intercept"] = host.settings.get("intercept", {}) | {"protect_host": "yes"}
+    host.write_settings()
+    try:
+        rolegate = pwd.getpwnam("rolegate").pw_uid
+    except KeyError:
+        rolegate = 0
+
+    def edit(config):
+        process = config["process"]
+        process["capabilities"] = {kind: [how] if how.startswith("CAP") else [] for kind in process["capabilities"]}
+        process["user"] = {"uid": rolegate if how == "that user" else 1234, "gid": 1234}
+        process["noNewPrivileges"] = how != "noNewPrivileges"
+    for runc in make(host):
+        code, out, err = run_with(runc, "h", edit)
+        assert (code == 0) == (how == ""), err
+        assert how == "" or ("started" not in out and how in err and "unconfined" in err), err
 
 
 def test_unconfined_containers_may_be_let_in_with_a_warning(host):

@@ -53,6 +53,41 @@ static void test_config(void **state)
 	assert_false(config->has_user_namespace);
 }
 
+/* Only a user namespace that has none of the host's own users sets apart. */
+static void test_user_namespace(void **state)
+{
+	static const struct {
+		const char *text;
+		bool apart;
+	} cases[] = {
+		{"\"namespaces\":[]", false},
+		{"\"namespaces\":[{\"type\":\"user\"}]", false},
+		{"\"namespaces\":[{\"type\":\"user\",\"path\":\"/x\"}]", true},
+		{"\"namespaces\":[{\"type\":\"user\"}],\"uidMappings\":[{\"containerID\":0,"
+		 "\"hostID\":100000,\"size\":65536}]",
+		 true},
+		{"\"namespaces\":[{\"type\":\"user\"}],\"uidMappings\":[{\"containerID\":0,"
+		 "\"hostID\":0,\"size\":65536}]",
+		 false},
+		{"\"namespaces\":[{\"type\":\"user\"}],\"uidMappings\":[{\"containerID\":0,"
+		 "\"hostID\":100000,\"size\":9},{\"containerID\":9,\"hostID\":473,\"size\":1}]",
+		 false},
+		{"\"namespaces\":[{\"type\":\"user\",\"path\":\"/x\"}],\"uidMappings\":["
+		 "{\"containerID\":0,\"hostID\":100000,\"size\":9}],\"gidMappings\":[{}]",
+		 false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N(cases); i++) {
+		_cleanup_oci_config_ struct oci_config *config = NULL;
+		char text[512];
+		snprintf(text, sizeof(text), "{\"linux\":{%s}}", cases[i].text);
+		assert_int_equal(oci_config_parse(text, strlen(text), &config, NULL), 0);
+		if (config->has_user_namespace != cases[i].apart)
+			fail_msg("%s", text);
+	}
+}
+
 static void test_netns(void **state)
 {
 	static const struct {
@@ -189,9 +224,9 @@ static void test_split(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_config),	      cmocka_unit_test(test_netns),
-		cmocka_unit_test(test_config_errors), cmocka_unit_test(test_state),
-		cmocka_unit_test(test_split),
+		cmocka_unit_test(test_config),	       cmocka_unit_test(test_netns),
+		cmocka_unit_test(test_user_namespace), cmocka_unit_test(test_config_errors),
+		cmocka_unit_test(test_state),	       cmocka_unit_test(test_split),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
