@@ -151,7 +151,7 @@ static int find_role(const struct oci_config *oci, const struct config *config, 
 	    look_annotation(oci, "iam.amazonaws.com/role", ret))
 		return 0;
 	int r = look_list(oci, config->runtime.role_annotations, look_annotation, ret);
-	if (r < 0 || ret->value)
+	if (r < 0 || ret->value || !config->runtime.trust_env)
 		return r;
 	if (look_env(oci, ENV_PREFIX "ROLE", ret) || look_env(oci, ENV_PREFIX "ROLE_ARN", ret) ||
 	    look_env(oci, "IAM_ROLE", ret))
@@ -215,15 +215,15 @@ static int add_item(const char *item, void *user)
 	return identity_add(add->identity, add->name, item, add->source, add->diag);
 }
 
-static int take_field(const struct oci_config *oci, const struct field *field,
-		      struct identity *identity, struct diag *diag)
+static int take_field(const struct oci_config *oci, const struct config *config,
+		      const struct field *field, struct identity *identity, struct diag *diag)
 {
 	struct found found = {0};
 	char name[128];
 	struct diag why = {0};
 
 	snprintf(name, sizeof(name), PREFIX "%s", field->name);
-	if (!look_annotation(oci, name, &found)) {
+	if (!look_annotation(oci, name, &found) && config->runtime.trust_env) {
 		env_name(field->name, name, sizeof(name));
 		if (!look_env(oci, name, &found) && field->env)
 			(void)look_env(oci, field->env, &found);
@@ -263,7 +263,7 @@ int identity_read(const struct oci_config *oci, const char *id, const struct con
 		return no_memory(diag);
 	r = check_annotations(oci, diag);
 	for (size_t i = 0; r == 0 && i < N_FIELDS; i++)
-		r = take_field(oci, &fields[i], identity, diag);
+		r = take_field(oci, config, &fields[i], identity, diag);
 	if (r == 0)
 		r = image_describe(oci, id, identity, diag);
 	if (r == 0)

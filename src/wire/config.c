@@ -72,6 +72,7 @@ static const struct key keys[] = {
 	{"runtime", "account", STRING, AT(runtime.account), NULL, 0, 0},
 	{"runtime", "role_annotations", LIST, AT(runtime.role_annotations), NULL, 0, 0},
 	{"runtime", "role_env", LIST, AT(runtime.role_env), NULL, 0, 0},
+	{"runtime", "trust_env", BOOLEAN, AT(runtime.trust_env), "yes", 0, 0},
 	{"runtime", "image_keys", LIST, AT(runtime.image_keys), NULL, 0, 0},
 	{"runtime", "image_signatures", PATH, AT(runtime.image_signatures),
 	 "/etc/rolegate/signatures", 0, 0},

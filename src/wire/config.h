@@ -58,7 +58,8 @@ struct config {
 		char *account;
 		char *role_annotations;
 		char *role_env;
-		char *image_keys;	/* NULL: images need no signature */
+		bool trust_env;	  /* may a variable, which may be the image's, say anything? */
+		char *image_keys; /* NULL: images need no signature */
 		char *image_signatures; /* directory */
 	} runtime;
 	struct {

@@ -103,6 +103,20 @@ def test_names_from_the_configuration(host):
             assert code == 0 and words(out)["role"] == "web", (out, err)
 
 
+def test_variables_may_be_none_of_anybodys_business(host):
+    """An image brings its own along: with trust_env = no it chooses neither its role nor its tags."""
+    host.settings["runtime"] |= {"role_env": "APP_ROLE", "trust_env": "no"}
+    host.write_settings()
+    env = ["ROLEGATE_ROLE=evil", "ROLEGATE_ROLE_ARN=evil", "IAM_ROLE=evil", "APP_ROLE=evil", "ROLEGATE_SESSION_TAGS=team=evil",
+           "IAM_EXTERNAL_ID=evil", "ROLEGATE_TOKENS=optional", "ROLEGATE_LABELS=team=evil"]
+    for runc in make(host):
+        code, out, err = runc.run("c", env=env)
+        assert code == 1 and out.startswith("failed "), (out, err)
+        runc.start("d", env=env, annotations={"rolegate.io/role": "web"})
+        entry = host.show("d")
+        assert entry["role_arn"] == ROLE + "web" and entry["tokens"] == "required" and "evil" not in json.dumps(entry), entry
+
+
 def test_options_reach_sts(shared):
     shared.start("opts", annotations={
         "rolegate.io/role": "web",
