@@ -276,7 +276,7 @@ int enrolment_register(const struct enrolment *e, enum enrolment_outcome *ret, s
 	return r;
 }
 
-int enrolment_unregister(const char *socket, const char *id, struct diag *diag)
+int enrolment_unregister(const char *socket, const char *id, pid_t own, struct diag *diag)
 {
 	struct rolegate_client *client = NULL;
 	struct rolegate_error error;
@@ -284,7 +284,7 @@ int enrolment_unregister(const char *socket, const char *id, struct diag *diag)
 	int r = connect_to(socket, &client, diag);
 	if (r < 0)
 		return r;
-	r = drop(client, id, 0, &error);
+	r = drop(client, id, own, &error);
 	rolegate_client_free(client);
 	return r < 0 ? diag_fail(-r, diag, NULL, "%s", error.message) : 0;
 }

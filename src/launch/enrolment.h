@@ -41,10 +41,11 @@ int enrolment_register(const struct enrolment *e, enum enrolment_outcome *ret, s
  * without credentials? 0, -ENOENT, or what keeps it from being known. */
 int enrolment_check(const struct enrolment *e, struct diag *diag);
 
-/* enrolment_unregister(socket, id, diag): after the container's end. One of the same id whose
- * process lives is another's (of another engine, say), and is left alone. 0 when nothing of ours is
+/* enrolment_unregister(socket, id, own, diag): after the container's end. One of the same id whose
+ * process lives and is not `own` (0: none is) is another's (of another engine, say), and is left alone.
+ * 0 when nothing of ours is
  * there (any more); -ENOTCONN when there is no daemon: it will find out when it comes up. */
-int enrolment_unregister(const char *socket, const char *id, struct diag *diag);
+int enrolment_unregister(const char *socket, const char *id, pid_t own, struct diag *diag);
 
 /* How long enrolment_register() may take at most, in seconds, given the registration's wait_s. */
 int enrolment_time_s(const struct identity *identity);

@@ -44,8 +44,8 @@ static void take_down(struct standing *s)
 
 	if (s->has_container)
 		runc_delete(&runc, launch->id);
-	if (s->is_enrolled &&
-	    enrolment_unregister(launch->config->control.socket, launch->id, &diag) < 0)
+	if (s->is_enrolled && enrolment_unregister(launch->config->control.socket, launch->id,
+						   s->network.keeper, &diag) < 0)
 		report_warning("container %s: not unregistered: %s", launch->id, diag.text);
 	if (s->has_network) {
 		network_disconnect(launch->id, s->network.path, &s->state);
@@ -255,7 +255,7 @@ static void reap_one(const char *id, struct launch_state *state, void *user)
 
 	report_warning("container %s: its launcher was killed: cleaning up", id);
 	runc_delete(&reaping->runc, id);
-	if (enrolment_unregister(reaping->config->control.socket, id, &diag) < 0)
+	if (enrolment_unregister(reaping->config->control.socket, id, 0, &diag) < 0)
 		report_warning("container %s: not unregistered: %s", id, diag.text);
 	network_disconnect(id, "", state);
 	launch_state_remove(state);

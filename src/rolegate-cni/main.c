@@ -190,7 +190,7 @@ static int check(struct call *call)
 static int del(struct call *call)
 {
 	call->error = CNI_TRY_AGAIN_LATER;
-	int r = enrolment_unregister(call->config.control.socket, call->id, &call->diag);
+	int r = enrolment_unregister(call->config.control.socket, call->id, 0, &call->diag);
 	/* The netns goes with the container, and what stands in it: a pod must not wait for ever for
 	 * a daemon that has been removed. */
 	return r == -ENOTCONN ? 0 : r;

@@ -93,7 +93,7 @@ static int on_poststop(const struct oci_state *state, const struct config *confi
 {
 	struct diag diag = {0};
 
-	int r = enrolment_unregister(config->control.socket, state->id, &diag);
+	int r = enrolment_unregister(config->control.socket, state->id, 0, &diag);
 	if (r < 0)
 		report_warning("container %s: not unregistered: %s", state->id, diag.text);
 	/* A daemon that is away will find out when it comes up: nothing for the engine to act on.

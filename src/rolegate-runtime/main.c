@@ -128,7 +128,7 @@ static int delete_container(const struct oci_command *command, const struct conf
 	/* As after the poststop hook, the usual way: it is the daemon's to notice if it is away
 	 * now. */
 	if (status == 0 && container_id_check(command->id) == 0 &&
-	    enrolment_unregister(config->control.socket, command->id, &diag) < 0)
+	    enrolment_unregister(config->control.socket, command->id, 0, &diag) < 0)
 		report_warning("container %s: not unregistered: %s", command->id, diag.text);
 	return status;
 }

@@ -436,6 +436,23 @@ def test_network_failures_are_undone(launcher):
     assert launcher.leftovers() == [] and launcher.host.fake.requests("sts", action="AssumeRole") == []
 
 
+def test_the_identity_ends_before_the_network(launcher):
+    """An address that is free again may be another's."""
+    log = launcher.host.dir / "log"
+    plugins = launcher.host.dir / "plugins"
+    plugins.mkdir()
+    program = plugins / "look"
+    program.write_text(f"#!/bin/sh\ncat >/dev/null\n{binary('rolegate')} --socket {launcher.host.control_socket} show x >/dev/null 2>&1\n"
+                       f"echo $CNI_COMMAND $? >> {log}\necho '{{\"cniVersion\":\"1.0.0\"}}'\n")
+    program.chmod(0o755)
+    conflist = launcher.host.dir / "net.conflist"
+    conflist.write_text(json.dumps({"cniVersion": "1.0.0", "name": "net", "plugins": [{"type": "look"}]}))
+    result = subprocess.run(launcher.command("--role", "web", "--name", "x", "--network", conflist, launcher.rootfs, "--",
+                                             "/imds"), capture_output=True, text=True,
+                            env=os.environ | {"CNI_PATH": str(plugins)})
+    assert result.returncode == 0 and log.read_text().splitlines() == ["ADD 1", "DEL 1"], (result, log.read_text())
+
+
 def test_nobody_but_root_may_prepare_a_launch(launcher):
     launcher.state.mkdir(mode=0o777)
     launcher.state.chmod(0o777)
