@@ -159,7 +159,9 @@ int confinement_check(const struct oci_config *oci, const char *bundle, const st
 	 */
 	if (r == 0 && !oci->has_user_namespace)
 		r = check_privileges(oci, diag);
-	for (size_t i = 0; r == 0 && !oci->has_user_namespace && i < oci->n_host_paths; i++)
-		r = check_host_path(oci->host_paths[i], bundle, config, diag);
+	/* But of its root's files it may be the owner: rolegate launch maps them. */
+	for (size_t i = 0; r == 0 && i < oci->n_host_paths; i++)
+		if (!oci->has_user_namespace || oci->host_paths[i] == oci->root_path)
+			r = check_host_path(oci->host_paths[i], bundle, config, diag);
 	return r;
 }

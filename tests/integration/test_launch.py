@@ -306,6 +306,15 @@ def test_sockets_of_rolegate_may_not_be_mounted(shared):
     assert shared.leftovers() == []
 
 
+def test_the_hosts_own_root_is_no_containers(shared, tmp_path):
+    """Its files would be the container's: a link to it in the root's place is enough."""
+    (tmp_path / "rootfs").symlink_to("/")
+    for path in ("/", tmp_path / "rootfs"):
+        code, out, err = shared.call(path, "--", "/bin/echo", "started")
+        assert code == 1 and "control.sock" in err and "started" not in out, (out, err)
+    assert shared.leftovers() == []
+
+
 def test_policy_first(launcher):
     launcher.host.set_policy({"version": 1, "rules": [{"name": "web", "roles": [ROLE + "web"], "labels": {"team": "web"}}]})
     code, out, err = launcher.run("--role", "web")
