@@ -136,6 +136,19 @@ static bool has_role(const struct cni_config *network)
 	return false;
 }
 
+/* Of a pod that the node itself has by file (a static one), the API server has a mirror: another uid,
+ * and the pod's own in an annotation. */
+static bool is_same_pod(const struct kube_object *pod, const char *uid)
+{
+	if (!uid || !pod->uid || strcmp(uid, pod->uid) == 0)
+		return true;
+	for (size_t i = 0; i < pod->n_annotations; i++)
+		if (strcmp(pod->annotations[i].key, "kubernetes.io/config.mirror") == 0 &&
+		    strcmp(pod->annotations[i].value, uid) == 0)
+			return true;
+	return false;
+}
+
 static int look(CURL *curl, const struct kubeconfig *config, const char *namespace,
 		const char *name, const char *uid, struct cni_config *network, struct diag *diag)
 {
@@ -144,7 +157,7 @@ static int look(CURL *curl, const struct kubeconfig *config, const char *namespa
 	int r = fetch(curl, config, namespace, "pods", name, &pod, diag);
 	if (r < 0)
 		return r;
-	if (uid && pod.uid && strcmp(uid, pod.uid) != 0)
+	if (!is_same_pod(&pod, uid))
 		r = diag_fail(ENOENT, diag, NULL, "the pod %s is another one by now", name);
 	if (r == 0 && annotate(network, &pod) < 0)
 		r = diag_fail(ENOMEM, diag, NULL, "out of memory");

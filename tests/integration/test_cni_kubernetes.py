@@ -54,6 +54,14 @@ def test_where_the_role_comes_from(shared, kube, pod, account, role):
     assert add(shared, kube, name, command="DEL") == (0, None) and len(kube.requests) == asked
 
 
+def test_a_static_pod_is_its_mirror(shared, kube):
+    kube.add("pods", "shop", "static", {"rolegate.io/role": "web", "kubernetes.io/config.mirror": "uid-hash"})
+    status, answer = add(shared, kube, "static", uid="other")
+    assert status == 1 and "another one" in answer["msg"], answer
+    assert add(shared, kube, "static", uid="hash") == (0, PREV)
+    assert shared.containers["static"].role() == "web"
+
+
 def test_options_in_annotations(shared, kube):
     kube.add("pods", "shop", "options", {"rolegate.io/role": "web", "rolegate.io/session_tags": "team=web",
                                          "io.kubernetes.cri.image-name": "trusted", "io.kubernetes.pod.namespace": "prod"})
