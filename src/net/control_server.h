@@ -1,48 +1,52 @@
-/* control_server: the control API's transport: HTTP/1.1 with JSON on a Unix socket, by evhttp.
+/* control_server: the control API's transport: HTTP/1.1 with JSON on a Unix socket, and by TLS.
  *
- * It checks who connects (SO_PEERCRED: root, the daemon's own user, members of the control group),
- * bounds what they send, and hands whole requests to one handler, which answers now or later.
+ * It checks who connects (SO_PEERCRED: root, the daemon's own user, members of the control group;
+ * by TLS: a certificate of the configured authority), bounds what they send, and hands whole
+ * requests to one handler, which answers now or later. What is no request is answered here.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/queue.h>
-#include <sys/types.h>
 
 #include <event2/event.h>
 
-#include "util/diag.h"
+#include "net/control_socket.h"
+#include "net/control_tls.h"
 
 struct control_server;
 struct control_request; /* one request; lives until it is answered */
 
-struct control_peer {
-	pid_t pid;
-	uid_t uid;
-	gid_t gid;
-	int64_t loginuid; /* who logged in, whatever became of him by sudo; -1: nobody did */
-};
-
 /* The handler must answer every request once, now or later, with control_reply(). */
 typedef void control_handler(struct control_request *request, void *data);
 
-/* control_server_listen(path, group, ret_fd, diag): bind the socket (replacing a stale one) with
- * mode 0660 and the group, if it exists. Apart from _new, so that it can happen before privileges
- * are given up. */
-int control_server_listen(const char *path, const char *group, int *ret_fd, struct diag *diag);
-
-/* control_server_new(base, fd, group, handler, data, ret): serve the listening socket `fd`, which
- * becomes the server's. */
+/* control_server_new(base, fd, group, handler, data, ret): serve the listening Unix socket `fd`,
+ * which becomes the server's if this succeeds. */
 int control_server_new(struct event_base *base, int fd, const char *group, control_handler *handler,
 		       void *data, struct control_server **ret);
+
+/* control_server_add_tls(server, fd, tls): serve a listening TCP socket too. Both become the
+ * server's if this succeeds. */
+int control_server_add_tls(struct control_server *server, int fd, struct control_tls *tls);
+
+/* control_server_set_tls(server, tls): new connections are made with these certificates; those of
+ * clients whom an authority vouched for that is not trusted any more end. `tls` becomes the
+ * server's. Nothing but that happens without a TLS port. */
+void control_server_set_tls(struct control_server *server, struct control_tls *tls);
+
+/* control_server_leave_tls(server): someone else serves the TLS port from now on. */
+void control_server_leave_tls(struct control_server *server);
+
 struct control_server *control_server_free(struct control_server *server);
 
-const char *control_request_method(const struct control_request *request); /* "GET", … */
-const char *control_request_path(const struct control_request *request);   /* decoded; no query */
+/* control_request_method: "GET", …; a HEAD is a GET whose answer's body is left out. "": of no
+ * method that this program knows. */
+const char *control_request_method(const struct control_request *request);
+bool control_request_is_head(const struct control_request *request);
+const char *control_request_path(const struct control_request *request); /* decoded; no query */
 const char *control_request_body(const struct control_request *request, size_t *ret_len);
-struct control_peer control_request_peer(const struct control_request *request);
+const struct control_peer *control_request_peer(const struct control_request *request);
 
 /* control_request_on_gone(request, cb, data): the client left before its answer: cb runs once, and
  * the request is gone; do not answer it. cb NULL takes that back. */

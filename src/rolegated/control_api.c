@@ -51,7 +51,8 @@ static void reply_method(struct control_request *request)
 {
 	struct diag diag = {0};
 
-	diag_set(&diag, NULL, "%s is not allowed here", control_request_method(request));
+	const char *method = control_request_method(request);
+	diag_set(&diag, NULL, "%s is not allowed here", method[0] ? method : "this method");
 	reply_error(request, 405, "method_not_allowed", &diag);
 }
 
@@ -245,19 +246,21 @@ static void start(struct control_request *request, struct control_api *api, cons
 static void record_call(const struct control_api *api, const struct control_request *request,
 			const char *id)
 {
-	struct control_peer peer = control_request_peer(request);
+	const struct control_peer *peer = control_request_peer(request);
 	const struct record record = {
 		.type = RECORD_OPERATOR_CALL,
 		.container = id,
 		.method = control_request_method(request),
 		.path = control_request_path(request),
-		.has_peer = true,
-		.uid = peer.uid,
-		.pid = peer.pid,
-		.loginuid = peer.loginuid,
+		.has_peer = !peer->subject,
+		.uid = peer->uid,
+		.pid = peer->pid,
+		.loginuid = peer->loginuid,
+		.tls_subject = peer->subject,
+		.tls_address = peer->address,
 	};
 
-	if (strcmp(record.method, "GET") != 0 && strcmp(record.method, "HEAD") != 0)
+	if (strcmp(record.method, "GET") != 0)
 		recorder_publish(api->recorder, &record);
 }
 
@@ -265,6 +268,10 @@ static void follow_events(struct control_request *request, const struct control_
 {
 	struct diag diag = {0};
 
+	if (control_request_is_head(request)) {
+		control_reply(request, 200, EVENTS_TYPE, "");
+		return;
+	}
 	if (events_follow(&api->recorder->events, request))
 		return;
 	diag_set(&diag, NULL, "%d clients follow the events already", EVENTS_CLIENTS_MAX);

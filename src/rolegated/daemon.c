@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/metadata_tree.h"
 #include "net/control_server.h"
 #include "net/fetch.h"
 #include "net/host_credentials.h"
@@ -18,6 +17,7 @@
 #include "rolegated/privileges.h"
 #include "rolegated/registrar.h"
 #include "rolegated/sandbox.h"
+#include "rolegated/settings.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/notify.h"
@@ -46,7 +46,7 @@ struct daemon {
 	struct control_api api;
 	struct recorder recorder;
 	struct privileges privileges;
-	int control_fd;
+	int control_fd, tls_fd;
 	bool replaced;	  /* by another rolegated, which serves already */
 	bool has_answers; /* on the control socket, on their way */
 };
@@ -59,42 +59,13 @@ static void apply_log(const struct config *config)
 	log_setup("rolegated", level, config->log.json);
 }
 
-/* The policy to start with; a missing file denies everything, which is safe and said aloud. */
-static int load_first_policy(const struct config *config, struct policy **ret, struct diag *diag)
-{
-	int r = policy_load(config->policy.file, ret, diag);
-
-	if (r == -ENOENT) {
-		log_warning(NULL, "there is no policy file %s: every registration is denied",
-			    config->policy.file);
-		*ret = NULL;
-		return 0;
-	}
-	return r;
-}
-
-/* [imds] allow. The table of paths is core's, so config.c cannot check it. */
-static int load_allow(const char *path, const struct config *config, struct metadata_allow *ret,
-		      struct diag *diag)
-{
-	struct diag why = {0};
-
-	int r = metadata_allow_parse(config->imds.allow, ret, &why);
-	return r < 0 ? diag_fail(-r, diag, "allow", "%s: [imds] allow: %s", path, why.text) : 0;
-}
-
 int daemon_check(const char *path, const struct config *config, struct diag *diag)
 {
-	struct policy *policy = NULL;
-	struct metadata_allow allow;
+	struct settings settings;
 
-	int r = load_allow(path, config, &allow, diag);
+	int r = settings_load(path, config, true, &settings, diag);
 	if (r == 0)
-		r = policy_load(config->policy.file, &policy, diag);
-	if (r == -ENOENT)
-		diag_set(diag, NULL, "%s: cannot be read: %s", config->policy.file,
-			 strerror(ENOENT));
-	policy_free(policy);
+		settings_deinit(&settings);
 	return r;
 }
 
@@ -104,18 +75,6 @@ static void on_session_changed(struct session *s, const struct issuer_before *be
 
 	recorder_session(&d->recorder, s, before);
 	registrar_session_changed(d->registrar, s);
-}
-
-/* The keys that only a restart can change. */
-static void warn_of_fixed_keys(const struct config *old, const struct config *new)
-{
-	if (strcmp(old->control.socket, new->control.socket) != 0 ||
-	    strcmp(old->control.group, new->control.group) != 0 ||
-	    strcmp(old->netd.socket, new->netd.socket) != 0 ||
-	    strcmp(old->state.dir, new->state.dir) != 0 ||
-	    old->intercept.bridge_port != new->intercept.bridge_port)
-		log_warning(NULL,
-			    "[control], [netd], [state] and bridge_port change at a restart only");
 }
 
 /* What a reload changes: into the log, line by line, and into one record. */
@@ -142,19 +101,21 @@ static void record_message(struct daemon *d, enum record_type type, const char *
 
 /* Take over a valid configuration and policy. */
 static void apply_reload(struct daemon *d, const struct config *config,
-			 const struct metadata_allow *allow, struct policy *policy)
+			 const struct settings *settings)
 {
 	struct changes changes = {.prefix = ""};
 	struct diag diag = {0};
 
-	warn_of_fixed_keys(&d->config, config);
+	settings_warn_fixed(&d->config, config);
 	config_diff(&d->config, config, on_change, &changes);
 	changes.prefix = "policy: ";
-	policy_diff(registrar_policy(d->registrar), policy, on_change, &changes);
+	policy_diff(registrar_policy(d->registrar), settings->policy, on_change, &changes);
 
 	struct config old = d->config;
 	d->config = *config;
-	frontend_set_allow(d->frontend, allow);
+	frontend_set_allow(d->frontend, &settings->allow);
+	if (settings->tls)
+		control_server_set_tls(d->control, settings->tls);
 	if (strcmp(old.aws.imds_endpoint, config->aws.imds_endpoint) != 0) {
 		metadata_cache_forget(upstream_cache(d->upstream));
 		upstream_prefetch(d->upstream);
@@ -170,23 +131,20 @@ static void apply_reload(struct daemon *d, const struct config *config,
 		       changes.all.len > 0 && buf_ok(&changes.all) ? changes.all.data
 								   : "nothing has changed");
 	buf_deinit(&changes.all);
-	registrar_set_policy(d->registrar, policy);
+	registrar_set_policy(d->registrar, settings->policy);
 	log_info(NULL, "configuration and policy reloaded");
 }
 
 static void reload(struct daemon *d)
 {
 	struct config config;
-	struct policy *policy = NULL;
-	struct metadata_allow allow;
+	struct settings settings;
 	struct diag diag = {0};
 
 	notify_reloading();
 	int r = config_load(d->config_path, &config, &diag);
 	if (r == 0) {
-		r = load_allow(d->config_path, &config, &allow, &diag);
-		if (r == 0)
-			r = policy_load(config.policy.file, &policy, &diag);
+		r = settings_load(d->config_path, &config, true, &settings, &diag);
 		if (r < 0)
 			config_deinit(&config);
 	}
@@ -197,7 +155,7 @@ static void reload(struct daemon *d)
 				       : "");
 		record_message(d, RECORD_RELOAD_FAILED, diag.text);
 	} else {
-		apply_reload(d, &config, &allow, policy);
+		apply_reload(d, &config, &settings);
 	}
 	notify_ready();
 }
@@ -220,6 +178,8 @@ static void stop(struct daemon *d, bool accepting)
 	notify_stopping();
 	d->api.stopping = true;
 	d->has_answers = registrar_stop(d->registrar);
+	if (!accepting)
+		control_server_leave_tls(d->control);
 	frontend_drain(d->frontend, accepting, on_drained, d);
 }
 
@@ -321,6 +281,9 @@ static void choose_user(struct daemon *d)
 		{config->policy.file, R_OK},
 		{config->aws.ca_file, R_OK},
 		{config->aws.base_file, R_OK},
+		{config->control.tls_cert, R_OK},
+		{config->control.tls_key, R_OK},
+		{config->control.tls_client_ca, R_OK},
 		{dirname(netd_dir), X_OK},
 		{config->state.dir, X_OK},
 		{audit_dir[0] == '/' ? dirname(audit_dir) : NULL, W_OK | X_OK},
@@ -337,8 +300,10 @@ static int open_privileged(struct daemon *d, uint8_t key[static TOKEN_KEY_SIZE],
 	if (r == 0)
 		r = make_parent(d->config.control.socket, diag);
 	if (r == 0)
-		r = control_server_listen(d->config.control.socket, d->config.control.group,
+		r = control_socket_listen(d->config.control.socket, d->config.control.group,
 					  &d->control_fd, diag);
+	if (r == 0 && d->config.control.tls_listen)
+		r = control_socket_listen_tcp(d->config.control.tls_listen, &d->tls_fd, diag);
 	if (r < 0)
 		return r;
 	choose_user(d);
@@ -396,29 +361,29 @@ static int make_parts(struct daemon *d, struct diag *diag)
 	return r;
 }
 
-/* Better said than found out. */
-static void warn_of_idle_keys(const struct config *config)
+static int add_tls(struct daemon *d, struct settings *settings)
 {
-	if (config->control.tls_listen)
-		log_warning(NULL,
-			    "[control] tls_listen has no effect in this version: control calls "
-			    "are served on the Unix socket alone");
-	if (config->aws.ec2_endpoint)
-		log_warning(NULL, "[aws] ec2_endpoint has no effect in this version");
+	if (!settings->tls)
+		return 0;
+	int r = control_server_add_tls(d->control, d->tls_fd, settings->tls);
+	if (r == 0) {
+		d->tls_fd = -1;
+		settings->tls = NULL;
+		log_info(NULL, "control calls are taken by TLS at %s",
+			 d->config.control.tls_listen);
+	}
+	return r;
 }
 
 static int start(struct daemon *d, struct diag *diag)
 {
 	uint8_t key[TOKEN_KEY_SIZE];
-	struct policy *policy = NULL;
-	struct metadata_allow allow;
+	struct settings settings = {0};
 
-	warn_of_idle_keys(&d->config);
-	int r = load_allow(d->config_path, &d->config, &allow, diag);
+	settings_warn_idle(&d->config);
+	int r = privileges_prepare(diag);
 	if (r == 0)
-		r = privileges_prepare(diag);
-	if (r == 0)
-		r = load_first_policy(&d->config, &policy, diag);
+		r = settings_load(d->config_path, &d->config, false, &settings, diag);
 	if (r == 0)
 		r = open_privileged(d, key, diag);
 	if (r == 0) {
@@ -434,17 +399,19 @@ static int start(struct daemon *d, struct diag *diag)
 	if (r == 0)
 		r = make_parts(d, diag);
 	if (r == 0)
+		r = add_tls(d, &settings);
+	if (r == 0)
 		r = privileges_drop(&d->privileges, diag);
 	if (r == 0)
 		r = sandbox_enter(d->config_path, &d->config, diag);
 	if (r < 0) {
-		policy_free(policy);
+		settings_deinit(&settings);
 		return r;
 	}
 	record_message(d, RECORD_STARTED, "rolegated " ROLEGATE_VERSION);
-	frontend_set_allow(d->frontend, &allow);
+	frontend_set_allow(d->frontend, &settings.allow);
 	upstream_prefetch(d->upstream);
-	registrar_set_policy(d->registrar, policy);
+	registrar_set_policy(d->registrar, settings.policy);
 	registrar_restore(d->registrar);
 	return 0;
 }
@@ -456,7 +423,7 @@ int daemon_new(const char *config_path, struct config *config, struct daemon **r
 
 	if (!d)
 		return diag_fail(ENOMEM, diag, NULL, "out of memory");
-	d->control_fd = -1;
+	d->control_fd = d->tls_fd = -1;
 	d->state = (struct state){.dir_fd = -1, .containers_fd = -1};
 	TAILQ_INIT(&d->registry.containers);
 	TAILQ_INIT(&d->registry.departing);
@@ -484,6 +451,7 @@ struct daemon *daemon_free(struct daemon *d)
 		return NULL;
 	control_server_free(d->control);
 	fd_close(d->control_fd);
+	fd_close(d->tls_fd);
 	registrar_free(d->registrar);
 	issuer_free(d->issuer);
 	frontend_free(d->frontend);

@@ -47,7 +47,7 @@ bool events_follow(struct events *events, struct control_request *request)
 	TAILQ_INSERT_TAIL(&events->clients, client, link);
 	events->n_clients++;
 	control_request_on_gone(request, on_gone, client);
-	control_stream_start(request, "application/x-ndjson");
+	control_stream_start(request, EVENTS_TYPE);
 	return true;
 }
 
@@ -66,9 +66,13 @@ void events_publish(struct events *events, const char *line)
 		static const char note[] =
 			"{\"event\":\"dropped\",\"message\":\"this client reads too "
 			"slowly: the stream ends here\"}\n";
-		struct control_peer peer = control_request_peer(client->request);
-		log_warning(NULL, "pid %d reads events too slowly: its stream is ended",
-			    (int)peer.pid);
+		const struct control_peer *peer = control_request_peer(client->request);
+		if (peer->subject)
+			log_warning(NULL, "%s reads events too slowly: its stream is ended",
+				    peer->address);
+		else
+			log_warning(NULL, "pid %d reads events too slowly: its stream is ended",
+				    (int)peer->pid);
 		events->dropped_clients++;
 		control_stream_send(client->request, note, sizeof(note) - 1);
 		control_stream_end(client->request);

@@ -7,6 +7,7 @@
 
 #include "net/control_server.h"
 
+#define EVENTS_TYPE "application/x-ndjson"
 #define EVENTS_CLIENTS_MAX 32
 #define EVENTS_QUEUE_MAX (256 * 1024)
 

@@ -77,8 +77,13 @@ static int add_rules(int ruleset, const char *config_path, const struct config *
 
 	for (size_t i = 0; r == 0 && i < sizeof(readable) / sizeof(readable[0]); i++)
 		r = allow_beneath(ruleset, readable[i], READ_ACCESS);
-	const char *const files[] = {config_path, config->policy.file, config->aws.ca_file,
-				     config->aws.base_file};
+	const char *const files[] = {config_path,
+				     config->policy.file,
+				     config->aws.ca_file,
+				     config->aws.base_file,
+				     config->control.tls_cert,
+				     config->control.tls_key,
+				     config->control.tls_client_ca};
 	for (size_t i = 0; r == 0 && i < sizeof(files) / sizeof(files[0]); i++)
 		r = allow_directory_of(ruleset, files[i], READ_ACCESS);
 	if (r == 0)

@@ -89,4 +89,6 @@ void record_print(const struct record *record, int64_t time_s, struct buf *out)
 		else
 			buf_puts(out, ",\"loginuid\":null");
 	}
+	put_text(out, "tls_subject", record->tls_subject);
+	put_text(out, "tls_address", record->tls_address);
 }

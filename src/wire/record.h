@@ -41,6 +41,7 @@ struct record {
 	uint32_t uid;
 	int32_t pid;
 	int64_t loginuid;
+	const char *tls_subject, *tls_address; /* who called by TLS */
 };
 
 const char *record_name(enum record_type type);
