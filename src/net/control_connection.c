@@ -188,7 +188,8 @@ static int hex_value(char c)
 	return at ? (int)(at - digits) : -1;
 }
 
-/* The path, without its query, decoded. NULL: it has a bad escape, or a NUL. */
+/* The path, without its query, decoded. What is no escape, or one of NUL, stays as it is: no call and
+ * no id has a "%". */
 static char *decode_path(struct http_slice target)
 {
 	const char *query = memchr(target.at, '?', target.len);
@@ -197,15 +198,11 @@ static char *decode_path(struct http_slice target)
 
 	for (size_t i = 0; path && i < len; i++) {
 		char byte = target.at[i];
-		if (byte == '%') {
-			int high = i + 2 < len ? hex_value(target.at[i + 1]) : -1;
-			int low = i + 2 < len ? hex_value(target.at[i + 2]) : -1;
-			byte = high < 0 || low < 0 ? '\0' : (char)(high * 16 + low);
+		int high = byte == '%' && i + 2 < len ? hex_value(target.at[i + 1]) : -1;
+		int low = high >= 0 ? hex_value(target.at[i + 2]) : -1;
+		if (low >= 0 && high + low > 0) {
+			byte = (char)(high * 16 + low);
 			i += 2;
-		}
-		if (byte == '\0') {
-			free(path);
-			return NULL;
 		}
 		path[n++] = byte;
 	}
@@ -224,8 +221,8 @@ static bool begin_request(struct control_connection *c, const struct http_reques
 	request->keep_alive = head->keep_alive;
 	request->path = decode_path(head->target);
 	int status = http_body_start(head, BODY_MAX, &c->reading);
-	if (status == 0 && !request->path)
-		status = 400;
+	if (!request->path)
+		status = 500;
 	if (status != 0) {
 		refuse(c, status);
 		return false;

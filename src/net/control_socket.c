@@ -14,6 +14,7 @@
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/process.h"
+#include "wire/config_value.h"
 
 #define BACKLOG 512
 #define GROUPS_MAX 256
@@ -106,26 +107,6 @@ int control_socket_listen(const char *path, const char *group, int *ret_fd, stru
 	return 0;
 }
 
-/* "HOST:PORT" or "[HOST]:PORT", in pieces. */
-static int split_address(const char *where, char *host, size_t host_size, const char **ret_port)
-{
-	const char *colon = strrchr(where, ':');
-	size_t len = colon ? (size_t)(colon - where) : 0;
-
-	if (len >= 2 && where[0] == '[' && where[len - 1] == ']') {
-		where++;
-		len -= 2;
-	} else if (memchr(where, ':', len)) {
-		return -EINVAL; /* an IPv6 address, or what else? */
-	}
-	if (len == 0 || len >= host_size || colon[1] == '\0')
-		return -EINVAL;
-	memcpy(host, where, len);
-	host[len] = '\0';
-	*ret_port = colon + 1;
-	return 0;
-}
-
 static int bind_tcp(const struct addrinfo *ai)
 {
 	const int one = 1;
@@ -151,7 +132,7 @@ int control_socket_listen_tcp(const char *where, int *ret_fd, struct diag *diag)
 	char host[256];
 	const char *port;
 
-	if (split_address(where, host, sizeof(host), &port) < 0)
+	if (config_value_address(where, host, sizeof(host), &port) < 0)
 		return diag_fail(EINVAL, diag, "tls_listen",
 				 "[control] tls_listen must be HOST:PORT or [IPV6]:PORT, not "
 				 "\"%s\"",

@@ -137,6 +137,7 @@ int main(int argc, char *argv[])
 		return EXIT_FAILED;
 	}
 	if (arguments.check) {
+		printf("%s: the configuration is valid\n", arguments.config_path);
 		config_deinit(&netd.config);
 		return EXIT_OK;
 	}

@@ -67,7 +67,7 @@ static void print_help(void)
 
 static int run_help(const struct cli *cli, const struct options *options)
 {
-	if (options->n_args == 0) {
+	if (options->n_args == 0 || strcmp(options->args[0], "--help") == 0) {
 		print_help();
 		return CLI_DONE;
 	}
@@ -160,8 +160,14 @@ static int run(struct cli *cli, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	static char version[] = "version", help[] = "--help";
 	struct cli cli = {.terminal = terminal_setup()};
 
+	/* What every program answers. */
+	if (argc > 1 && strcmp(argv[1], "--version") == 0)
+		argv[1] = version;
+	else if (argc > 1 && strcmp(argv[1], "-h") == 0)
+		argv[1] = help;
 	int r = run(&cli, argc > 0 ? argc - 1 : 0, argv + (argc > 0));
 	rolegate_client_free(cli.client);
 	/* A full disk behind a redirection must not look like success. */

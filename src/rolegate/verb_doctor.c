@@ -143,7 +143,7 @@ static int run_doctor(struct cli *cli, const struct options *options)
 const struct verb verb_doctor = {
 	.name = "doctor",
 	.synopsis = "",
-	.summary = "Is this host safe, and if not, why not?",
+	.summary = "Say whether this host is safe, and if not, why not",
 	.details = "Looks at the instance, the host's rules, STS, the policy, the daemons and, "
 		   "from inside,\nat every container. Run it as root, on the host. Exit status: 0 "
 		   "if nothing fails, else 1.",

@@ -64,8 +64,10 @@ int daemon_check(const char *path, const struct config *config, struct diag *dia
 	struct settings settings;
 
 	int r = settings_load(path, config, true, &settings, diag);
-	if (r == 0)
+	if (r == 0) {
 		settings_deinit(&settings);
+		r = settings_check_files(path, config, diag);
+	}
 	return r;
 }
 

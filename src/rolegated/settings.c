@@ -1,6 +1,8 @@
 #include "rolegated/settings.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "util/log.h"
 
@@ -33,6 +35,24 @@ static int load_policy(const char *file, bool needed, struct policy **ret, struc
 	if (r != -ENOENT || needed)
 		return r;
 	log_warning(NULL, "there is no policy file %s: every registration is denied", file);
+	return 0;
+}
+
+/* Files that are read when they are needed. */
+int settings_check_files(const char *path, const struct config *config, struct diag *diag)
+{
+	const struct {
+		const char *key, *file;
+	} files[] = {
+		{"ca_file", config->aws.ca_file},
+		{"base_credentials", config->aws.base_file},
+	};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (files[i].file && access(files[i].file, R_OK) < 0)
+			return diag_fail(errno, diag, files[i].key,
+					 "%s: [aws] %s: %s: cannot be read: %s", path, files[i].key,
+					 files[i].file, strerror(errno));
 	return 0;
 }
 

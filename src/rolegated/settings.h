@@ -18,6 +18,10 @@ struct settings {
 int settings_load(const char *path, const struct config *config, bool needs_policy,
 		  struct settings *ret, struct diag *diag);
 
+/* settings_check_files(path, config, diag): for --check: are the files there that are read only when
+ * they are needed? */
+int settings_check_files(const char *path, const struct config *config, struct diag *diag);
+
 /* settings_deinit(settings): free what has not been taken out of it. */
 void settings_deinit(struct settings *settings);
 

@@ -12,11 +12,15 @@
 #include "util/buf.h"
 #include "util/file.h"
 #include "util/log.h"
+#include "wire/config_value.h"
 
 #define CONFIG_SIZE_MAX (256 * 1024)
 
 enum type {
 	STRING,	    /* any non-empty text */
+	WORD,	    /* a name without blanks and the like */
+	ACCOUNT,    /* twelve digits */
+	ADDRESS,    /* HOST:PORT */
 	PATH,	    /* absolute path */
 	URL,	    /* http:// or https:// */
 	LIST,	    /* text that may continue on indented lines */
@@ -43,8 +47,8 @@ struct key {
 #define AT(member) offsetof(struct config, member)
 
 static const struct key keys[] = {
-	{"aws", "region", STRING, AT(aws.region), NULL, 0, 0},
-	{"aws", "partition", STRING, AT(aws.partition), NULL, 0, 0},
+	{"aws", "region", WORD, AT(aws.region), NULL, 0, 0},
+	{"aws", "partition", WORD, AT(aws.partition), NULL, 0, 0},
 	{"aws", "sts_endpoint", URL, AT(aws.sts_endpoint), NULL, 0, 0},
 	{"aws", "ec2_endpoint", URL, AT(aws.ec2_endpoint), NULL, 0, 0},
 	{"aws", "imds_endpoint", URL, AT(aws.imds_endpoint), "http://169.254.169.254", 0, 0},
@@ -61,7 +65,7 @@ static const struct key keys[] = {
 	{"imds", "allow", LIST, AT(imds.allow), NULL, 0, 0},
 	{"control", "socket", SOCKET, AT(control.socket), "/run/rolegate/control.sock", 0, 0},
 	{"control", "group", STRING, AT(control.group), "rolegate", 0, 0},
-	{"control", "tls_listen", STRING, AT(control.tls_listen), NULL, 0, 0},
+	{"control", "tls_listen", ADDRESS, AT(control.tls_listen), NULL, 0, 0},
 	{"control", "tls_cert", PATH, AT(control.tls_cert), NULL, 0, 0},
 	{"control", "tls_key", PATH, AT(control.tls_key), NULL, 0, 0},
 	{"control", "tls_client_ca", PATH, AT(control.tls_client_ca), NULL, 0, 0},
@@ -69,7 +73,7 @@ static const struct key keys[] = {
 	{"runtime", "path", STRING, AT(runtime.path), "runc", 0, 0},
 	{"runtime", "on_not_ready", NOT_READY, AT(runtime.on_not_ready), "fail", 0, 0},
 	{"runtime", "unconfined", UNCONFINED, AT(runtime.refuse_unconfined), "refuse", 0, 0},
-	{"runtime", "account", STRING, AT(runtime.account), NULL, 0, 0},
+	{"runtime", "account", ACCOUNT, AT(runtime.account), NULL, 0, 0},
 	{"runtime", "role_annotations", LIST, AT(runtime.role_annotations), NULL, 0, 0},
 	{"runtime", "role_env", LIST, AT(runtime.role_env), NULL, 0, 0},
 	{"runtime", "trust_env", BOOLEAN, AT(runtime.trust_env), "yes", 0, 0},
@@ -154,6 +158,34 @@ static int set_path(const struct key *key, const char *value, char **to, struct 
 	return set_string(to, value);
 }
 
+static bool is_address(const char *value)
+{
+	const char *port;
+
+	return config_value_address(value, NULL, 0, &port) == 0;
+}
+
+/* Text that must look a certain way. */
+static int set_checked(const struct key *key, const char *value, char **to, struct diag *diag)
+{
+	static const struct {
+		enum type type;
+		bool (*is)(const char *value);
+		const char *what;
+	} checks[] = {
+		{URL, config_value_url, "an http:// or https:// URL"},
+		{WORD, config_value_word, "a name of letters, digits and - _ ."},
+		{ACCOUNT, config_value_account, "an account's twelve digits"},
+		{ADDRESS, is_address, "HOST:PORT or [IPV6]:PORT"},
+	};
+
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
+		if (checks[i].type == key->type && !checks[i].is(value))
+			return diag_fail(EINVAL, diag, key->name, "must be %s, not \"%s\"",
+					 checks[i].what, value);
+	return set_string(to, value);
+}
+
 /* imds | environment | file:PATH[#PROFILE] */
 static int set_base(const struct key *key, const char *value, struct config *config,
 		    struct diag *diag)
@@ -200,10 +232,10 @@ static int set_value(const struct key *key, const char *value, struct config *co
 		return strcmp(value, "journal") == 0 ? set_string(to, value)
 						     : set_path(key, value, to, diag);
 	case URL:
-		if (strncmp(value, "http://", 7) != 0 && strncmp(value, "https://", 8) != 0)
-			return diag_fail(EINVAL, diag, key->name,
-					 "must be an http:// or https:// URL, not \"%s\"", value);
-		return set_string(to, value);
+	case WORD:
+	case ACCOUNT:
+	case ADDRESS:
+		return set_checked(key, value, to, diag);
 	case NUMBER:
 		return set_number(key, value, to, diag);
 	case BOOLEAN:
@@ -293,17 +325,28 @@ static int set_defaults(struct config *config)
 	return 0;
 }
 
+static bool is_section(const char *name)
+{
+	for (size_t i = 0; i < N_KEYS; i++)
+		if (strcmp(keys[i].section, name) == 0)
+			return true;
+	return false;
+}
+
 int config_parse(const char *text, const char *name, struct config *ret, struct diag *diag)
 {
 	struct config config;
 	struct diag first = {0};
 	struct parse parse = {.config = &config, .diag = &first, .last = N_KEYS};
 
+	int line = config_value_lines(text, is_section, &first);
+	if (line > 0)
+		return diag_fail(EINVAL, diag, NULL, "%s:%d: %s", name, line, first.text);
 	if (set_defaults(&config) < 0) {
 		config_deinit(&config);
 		return -ENOMEM;
 	}
-	int line = ini_parse_string(text, handle_line, &parse);
+	line = ini_parse_string(text, handle_line, &parse);
 	int r = 0;
 	if (line < 0 || parse.error == -ENOMEM)
 		r = diag_fail(ENOMEM, diag, NULL, "%s: out of memory", name);
@@ -328,6 +371,9 @@ int config_load(const char *path, struct config *ret, struct diag *diag)
 	_cleanup_secret_ char *text = NULL;
 
 	int r = file_read(path, CONFIG_SIZE_MAX, &text, NULL);
+	if (r == -EINVAL)
+		return diag_fail(EINVAL, diag, NULL,
+				 "%s: is no text file: it is special, or has a NUL byte", path);
 	if (r < 0)
 		return diag_fail(-r, diag, NULL, "%s: cannot be read: %s", path, strerror(-r));
 	return config_parse(text, path, ret, diag);
@@ -368,6 +414,9 @@ static void print_value(const struct key *key, const struct config *config, stru
 		buf_puts(out, *(const bool *)at ? "refuse" : "warn");
 		return;
 	case STRING:
+	case WORD:
+	case ACCOUNT:
+	case ADDRESS:
 	case PATH:
 	case SOCKET:
 	case URL:
@@ -399,6 +448,9 @@ void config_deinit(struct config *config)
 	for (size_t i = 0; i < N_KEYS; i++) {
 		switch (keys[i].type) {
 		case STRING:
+		case WORD:
+		case ACCOUNT:
+		case ADDRESS:
 		case PATH:
 		case SOCKET:
 		case URL:

@@ -233,6 +233,7 @@ static int parse_wait(struct parse *p, const char *field, json_t *value)
 
 static int parse_image(struct parse *p, const char *field, json_t *value)
 {
+	char unknown[sizeof(p->diag->field)];
 	const char *key;
 	json_t *item;
 	int r = 0;
@@ -245,8 +246,10 @@ static int parse_image(struct parse *p, const char *field, json_t *value)
 		else if (strcmp(key, "digest") == 0)
 			r = take_string(p, "image.digest", item, IMAGE_REF_MAX,
 					&p->r->image_digest);
-		else
-			r = diag_fail(EINVAL, p->diag, field, "has the unknown key \"%s\"", key);
+		else {
+			snprintf(unknown, sizeof(unknown), "%s.%s", field, key);
+			r = diag_fail(EINVAL, p->diag, unknown, "is no field of an image");
+		}
 		if (r < 0)
 			return r;
 	}

@@ -39,7 +39,7 @@ BAD_FIELDS = [
     ("hop_limit", {"hop_limit": 0}),
     ("hop_limit", {"hop_limit": 65}),
     ("image", {"image": "web:1"}),
-    ("image", {"image": {"reference": "web:1"}}),
+    ("image.reference", {"image": {"reference": "web:1"}}),
     ("labels", {"labels": ["team"]}),
     ("labels", {"labels": {f"k{i}": "" for i in range(65)}}),
     ("metadata", {"metadata": "hostname"}),

@@ -34,7 +34,6 @@ static void test_arn(void **state)
 		 "arn:aws:iam::123456789012:role/web"},
 		{"[runtime]\naccount = 210987654321", "a@b", "arn:aws:iam::210987654321:role/a@b"},
 		{"[runtime]\naccount = 210987654321", "/", NULL},
-		{"[runtime]\naccount = mine", "web", NULL},
 		{"[aws]\nregion = cn-north-1\n[runtime]\naccount = 210987654321", "web",
 		 "arn:aws-cn:iam::210987654321:role/web"},
 		{"[aws]\nregion = us-east-1\npartition = aws-x\n[runtime]\naccount = 210987654321",
