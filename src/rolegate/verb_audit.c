@@ -15,6 +15,8 @@
 struct verification {
 	struct audit_chain chain;
 	uint64_t lines, faults, first;
+	const char *anchor; /* a hash that must be some line's, or NULL */
+	bool has_anchor;
 };
 
 static void complain(const struct cli *cli, struct verification *v, const char *file,
@@ -45,6 +47,8 @@ static int verify_stream(const struct cli *cli, FILE *stream, const char *file,
 			complain(cli, v, file, number, diag.text);
 		if (v->first == 0)
 			v->first = v->chain.seq;
+		if (v->anchor && strcmp(v->chain.hash, v->anchor) == 0)
+			v->has_anchor = true;
 	}
 	if (ferror(stream)) {
 		cli_error(cli, "%s cannot be read: %s", file, strerror(errno));
@@ -64,6 +68,21 @@ static int verify_file(const struct cli *cli, const char *file, struct verificat
 	int code = verify_stream(cli, stream, file, v);
 	fclose(stream);
 	return code;
+}
+
+/* What a chain cannot tell by itself: lines cut off at either end. */
+static void check_ends(const struct cli *cli, struct verification *v, bool from_first)
+{
+	if (from_first && v->first != 1) {
+		v->faults++;
+		cli_error(cli, "begins with number %" PRIu64 ": lines before it are missing",
+			  v->first);
+	}
+	if (v->anchor && !v->has_anchor) {
+		v->faults++;
+		cli_error(cli, "no line has the hash %.64s: lines at the end are missing",
+			  v->anchor);
+	}
 }
 
 static int report(const struct cli *cli, const struct verification *v)
@@ -90,7 +109,7 @@ static int report(const struct cli *cli, const struct verification *v)
 
 static int run_audit(struct cli *cli, const struct options *options)
 {
-	struct verification v = {0};
+	struct verification v = {.anchor = options_get(options, "last")};
 
 	if (strcmp(options->args[0], "verify") != 0)
 		return cli_usage(cli, "there is no \"audit %s\", only \"audit verify\"",
@@ -102,15 +121,26 @@ static int run_audit(struct cli *cli, const struct options *options)
 		if (code != CLI_DONE)
 			return code;
 	}
+	check_ends(cli, &v, options_get(options, "from-first") != NULL);
 	int code = report(cli, &v);
 	return code == CLI_DONE && v.faults > 0 ? CLI_FAILED : code;
 }
 
+static const struct option_spec audit_options[] = {
+	{"from-first", NULL, false, "the first line must be the first one ever written"},
+	{"last", "HASH", false, "the line that was the last one earlier must be there"},
+	{NULL, NULL, false, NULL},
+};
+
 const struct verb verb_audit = {
 	.name = "audit",
-	.synopsis = "verify FILE...",
+	.synopsis = "verify FILE... [--from-first] [--last HASH]",
 	.summary = "Check that the lines of an audit are all there and as written",
-	.details = "Several files are taken for one audit that was rotated: the oldest first.",
+	.details = "Several files are taken for one audit that was rotated: the oldest first.\n"
+		   "\n"
+		   "Lines that were cut off at the end show by --last, with the hash that an\n"
+		   "earlier verification printed; at the beginning by --from-first.",
+	.options = audit_options,
 	.min_args = 2,
 	.max_args = 1000,
 	.run = run_audit,

@@ -118,6 +118,29 @@ def test_tampering_shows(audited, tmp_path):
     assert json.loads(done.stdout)["faults"] == 0
 
 
+def test_cut_ends_show_when_asked_for(audited, tmp_path):
+    """Of which the chain alone says nothing."""
+    audited.container("c")
+    audited.register("c")
+    audited.unregister("c")
+    text = audited.audit.read_text().splitlines(keepends=True)
+    last = json.loads(text[-1])["hash"]
+    copy = tmp_path / "copy"
+    copy.write_text("".join(text))
+    assert verify(copy, "--from-first", "--last", last)[0] == 0
+    assert verify(copy, "--last", json.loads(text[1])["hash"])[0] == 0  # it has gone on since
+    copy.write_text("".join(text[1:]))
+    assert verify(copy)[0] == 0
+    code, said = verify(copy, "--from-first")
+    assert code == 1 and "begins with number 2" in said, said
+    copy.write_text("".join(text[:-1]))
+    assert verify(copy)[0] == 0
+    code, said = verify(copy, "--last", last)
+    assert code == 1 and "lines at the end are missing" in said, said
+    copy.write_text("")
+    assert verify(copy, "--from-first")[0] == verify(copy, "--last", last)[0] == 1
+
+
 def test_the_chain_goes_on(audited):
     """Over restarts, crashes within a line, and rotated files."""
     host = audited
