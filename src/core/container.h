@@ -11,7 +11,7 @@
 #include "wire/registration.h"
 
 /* How far a registration has come. */
-enum container_phase { CONTAINER_ATTACHING, CONTAINER_STANDING, CONTAINER_DETACHING };
+enum container_phase { CONTAINER_ATTACHING, CONTAINER_ATTACHED, CONTAINER_DETACHING };
 
 struct frontend_door;
 struct metrics;

@@ -69,9 +69,9 @@ static int open_door(struct interception *i, struct container *c, const struct n
 		close_all(answer->fds, answer->n_fds);
 		return r;
 	}
-	c->phase = CONTAINER_STANDING;
+	c->phase = CONTAINER_ATTACHED;
 	c->netd_knows = true;
-	i->events.stood(c, i->data);
+	i->events.attached(c, i->data);
 	return 0;
 }
 
@@ -118,7 +118,7 @@ void interception_retry(struct interception *i)
 	evtimer_add(i->retry, &wait);
 }
 
-/* What stands is of no use any more: shut the door, have netd clear up, and attach anew. */
+/* What is attached is of no use any more: shut the door, have netd clear up, and attach anew. */
 static void attach_anew(struct interception *i, struct container *c)
 {
 	c->door = frontend_close(c->door);
@@ -167,7 +167,7 @@ static void on_detached(const struct netd_answer *answer, void *context, void *d
 		return; /* again when netd is back */
 	if (answer->error < 0)
 		log_error(c->id, "rolegate-netd could not clean up: %s", answer->text);
-	i->events.lowered(c, i->data);
+	i->events.detached(c, i->data);
 }
 
 static int adopt(struct interception *i, struct container *c)
@@ -194,7 +194,7 @@ static void advance(struct interception *i, struct container *c)
 		r = netd_client_attach(i->netd, c->id, mode_of(c), c->registration->netns,
 				       on_attached, c);
 		break;
-	case CONTAINER_STANDING:
+	case CONTAINER_ATTACHED:
 		if (c->netd_knows)
 			return;
 		r = adopt(i, c);
@@ -223,7 +223,7 @@ static void on_attachment(const char *id, const struct netd_answer *answer, void
 		return;
 	}
 	close_all(answer->fds, answer->n_fds);
-	if (same && c->phase == CONTAINER_STANDING &&
+	if (same && c->phase == CONTAINER_ATTACHED &&
 	    (answer->mode == NETD_MODE_NETNS ||
 	     frontend_door_change(c->door, &answer->door) == 0)) {
 		c->netd_knows = true;
@@ -244,7 +244,7 @@ static void on_ready(void *data)
 		advance(i, c);
 	/* Those that stand next: netd takes bridge mode's listeners over before it would make some. */
 	TAILQ_FOREACH (c, &i->deps.registry->containers, link)
-		if (c->phase == CONTAINER_STANDING)
+		if (c->phase == CONTAINER_ATTACHED)
 			advance(i, c);
 	TAILQ_FOREACH (c, &i->deps.registry->containers, link)
 		advance(i, c);
@@ -291,7 +291,7 @@ static void on_gone(const char *id, void *data)
 	struct interception *i = data;
 	struct container *c = container_find(i->deps.registry, id);
 
-	if (c && c->phase == CONTAINER_STANDING)
+	if (c && c->phase == CONTAINER_ATTACHED)
 		i->events.gone(c, i->data);
 }
 
@@ -352,12 +352,12 @@ bool interception_ready(const struct interception *i)
 	return netd_client_is_ready(i->netd);
 }
 
-void interception_raise(struct interception *i, struct container *c)
+void interception_attach(struct interception *i, struct container *c)
 {
 	advance(i, c);
 }
 
-void interception_lower(struct interception *i, struct container *c)
+void interception_detach(struct interception *i, struct container *c)
 {
 	c->door = frontend_close(c->door);
 	if (c->netd_asked) {

@@ -16,12 +16,12 @@
 struct interception;
 
 struct interception_events {
-	/* The container is served: its phase is STANDING now. */
-	void (*stood)(struct container *c, void *data);
+	/* The container is served: its phase is ATTACHED now. */
+	void (*attached)(struct container *c, void *data);
 	/* It cannot be attached; its phase is still ATTACHING. */
 	void (*failed)(struct container *c, const struct netd_answer *answer, void *data);
 	/* A container being DETACHED is out of netd's hands. */
-	void (*lowered)(struct container *c, void *data);
+	void (*detached)(struct container *c, void *data);
 	/* Its netns has died; netd has let it go. */
 	void (*gone)(struct container *c, void *data);
 	/* See netd_client.h. */
@@ -52,16 +52,16 @@ void interception_retire(struct interception *i);
 
 bool interception_ready(const struct interception *i);
 
-/* interception_raise(i, c): attach a container in phase ATTACHING; now, or when netd can be
+/* interception_attach(i, c): attach a container in phase ATTACHING; now, or when netd can be
  * reached. */
-void interception_raise(struct interception *i, struct container *c);
+void interception_attach(struct interception *i, struct container *c);
 
 /* interception_retry(i): `failed` was told, but the container stays: ask again in a second. */
 void interception_retry(struct interception *i);
 
-/* interception_lower(i, c): the container is in phase DETACHING: shut its door at once, have netd
- * take down the rest; `lowered` runs later, never before this has returned. */
-void interception_lower(struct interception *i, struct container *c);
+/* interception_detach(i, c): the container is in phase DETACHING: shut its door at once, have netd
+ * take down the rest; `detached` runs later, never before this has returned. */
+void interception_detach(struct interception *i, struct container *c);
 
 /* interception_forget(i, c): the container is about to be freed: shut its door, expect nothing
  * more. */

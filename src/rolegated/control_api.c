@@ -67,7 +67,7 @@ static void print_container(const struct container *c, bool full,
 		.id = c->id,
 		.canonical = c->registration->canonical,
 		.state =
-			session_state_name(c->phase == CONTAINER_STANDING ? session_state(s, now_ms)
+			session_state_name(c->phase == CONTAINER_ATTACHED ? session_state(s, now_ms)
 									  : SESSION_PENDING),
 		.access_key_id = valid ? s->credentials->access_key_id : NULL,
 		.expiration_s = valid ? s->credentials->expiration_s : 0,

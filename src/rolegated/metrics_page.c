@@ -96,7 +96,7 @@ static void print_sts(struct session_pool *pool, struct buf *out)
 
 static enum session_state state_of(const struct container *c, int64_t now_ms)
 {
-	return c->phase == CONTAINER_STANDING ? session_state(c->session, now_ms) : SESSION_PENDING;
+	return c->phase == CONTAINER_ATTACHED ? session_state(c->session, now_ms) : SESSION_PENDING;
 }
 
 static void print_states(const struct recorder *r, int64_t now_ms, struct buf *out)

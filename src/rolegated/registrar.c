@@ -91,7 +91,7 @@ static void take_down(struct registrar *r, struct container *c, const char *why)
 		log_error(c->id, "cannot remove its state file: %s", strerror(-error));
 	container_retire(r->deps.registry, r->deps.pool, c);
 	keeper_save(r->keeper); /* without its credentials */
-	interception_lower(r->interception, c);
+	interception_detach(r->interception, c);
 	issuer_kick(r->issuer);
 }
 
@@ -135,7 +135,7 @@ static bool process_exited(const struct container *c)
 	return c->pidfd >= 0 && poll(&p, 1, 0) > 0;
 }
 
-static void on_stood(struct container *c, void *data)
+static void on_attached(struct container *c, void *data)
 {
 	struct registrar *r = data;
 	struct diag diag = {0};
@@ -169,7 +169,7 @@ static void on_failed(struct container *c, const struct netd_answer *answer, voi
 	struct diag diag = {0};
 
 	diag_set(&diag, answer->field[0] ? answer->field : NULL, "%s", answer->text);
-	/* One that stood before is given up only when its netns is no more: whatever else is in the way
+	/* One that was attached before is given up only when its netns is no more: whatever else is in the way
 	 * may pass. */
 	if (c->restored && answer->error != -ESTALE && answer->error != -ENOENT &&
 	    answer->error != -EINVAL) {
@@ -186,7 +186,7 @@ static void on_failed(struct container *c, const struct netd_answer *answer, voi
 		abandon(r, c, 500, "interception_failed", &diag);
 }
 
-static void on_lowered(struct container *c, void *data)
+static void on_detached(struct container *c, void *data)
 {
 	struct registrar *r = data;
 
@@ -234,9 +234,9 @@ static void on_ready(void *data)
 int registrar_new(const struct registrar_deps *deps, struct registrar **ret)
 {
 	static const struct interception_events events = {
-		.stood = on_stood,
+		.attached = on_attached,
 		.failed = on_failed,
-		.lowered = on_lowered,
+		.detached = on_detached,
 		.gone = on_gone,
 		.taken = on_taken,
 		.replaced = on_replaced,
@@ -427,7 +427,7 @@ struct registrar_wait *registrar_register(struct registrar *r, const char *id, c
 	struct registrar_wait *wait =
 		waits_add(&r->waits, c, true, c->registration->wait_s, cb, data);
 	issuer_kick(r->issuer);
-	interception_raise(r->interception, c);
+	interception_attach(r->interception, c);
 	return wait;
 }
 
@@ -532,7 +532,7 @@ void registrar_restore(struct registrar *r)
 	state_load(r->deps.state, restore_one, r);
 	TAILQ_FOREACH (c, &r->deps.registry->containers, link)
 		if (c->phase == CONTAINER_ATTACHING)
-			interception_raise(r->interception, c);
+			interception_attach(r->interception, c);
 	if (r->deps.registry->n_containers > 0)
 		log_info(NULL, "taking up %zu stored containers", r->deps.registry->n_containers);
 	issuer_hold(r->issuer, TAKE_MS);

@@ -70,7 +70,7 @@ static void explain(const struct registrar_wait *wait, struct diag *ret)
 
 	if (wait->departure)
 		diag_set(ret, NULL, "rolegate-netd has not taken the interception down yet");
-	else if (c->phase != CONTAINER_STANDING)
+	else if (c->phase != CONTAINER_ATTACHED)
 		diag_set(ret, NULL, "interception does not stand after %lld s: rolegate-netd %s",
 			 (long long)wait->wait_s,
 			 c->netd_asked ? "has not answered" : "cannot be reached");
@@ -100,7 +100,7 @@ static bool settle(struct registrar_wait *wait)
 	int64_t now_ms = clock_now_ms();
 	struct diag diag = {0};
 
-	if (c->phase != CONTAINER_STANDING || !s)
+	if (c->phase != CONTAINER_ATTACHED || !s)
 		return false;
 	if (session_valid(s, now_ms)) {
 		answer(wait, wait->created ? 201 : 200, NULL, NULL);
