@@ -147,7 +147,7 @@ void control_connection_reply(struct control_connection *c, int status, const ch
 
 /* What is refused before it is a request, or whoever asks. The connection ends with it: where the
  * next request would begin is not known. */
-static void refuse(struct control_connection *c, int status)
+void control_connection_refuse(struct control_connection *c, int status)
 {
 	size_t i = find_status(status);
 	_cleanup_buf_ struct buf body = {0};
@@ -224,7 +224,7 @@ static bool begin_request(struct control_connection *c, const struct http_reques
 	if (!request->path)
 		status = 500;
 	if (status != 0) {
-		refuse(c, status);
+		control_connection_refuse(c, status);
 		return false;
 	}
 	if (head->expect_continue && (head->chunked || head->content_length > 0))
@@ -258,7 +258,7 @@ static bool take_head(struct control_connection *c)
 	if (parsed == HTTP_PARSE_PARTIAL)
 		return wait_for_more(c);
 	if (parsed == HTTP_PARSE_BAD) {
-		refuse(c, status ? status : 500);
+		control_connection_refuse(c, status ? status : 500);
 		return false;
 	}
 	bool good = begin_request(c, &head);
@@ -278,7 +278,7 @@ static bool take_body(struct control_connection *c)
 		data ? http_body_feed(&c->reading, data, len, &used, &c->request.body, &status)
 		     : HTTP_PARSE_BAD;
 	if (parsed == HTTP_PARSE_BAD || !buf_ok(&c->request.body)) {
-		refuse(c, status ? status : 500);
+		control_connection_refuse(c, status ? status : 500);
 		return false;
 	}
 	evbuffer_drain(in, used);
@@ -301,7 +301,7 @@ static bool take_request(struct control_connection *c)
 	if (c->allowed)
 		c->door->server->handler(&c->request, c->door->server->data);
 	else
-		refuse(c, 403);
+		control_connection_refuse(c, 403);
 	return true;
 }
 
@@ -356,7 +356,8 @@ static void on_written(struct bufferevent *bev, void *data)
 	struct control_connection *c = data;
 
 	(void)bev;
-	if (c->state == CONTROL_LEAVING)
+	/* By TLS it comes late: meanwhile there may be more to write. */
+	if (c->state == CONTROL_LEAVING && evbuffer_get_length(output(c)) == 0)
 		finish(c);
 	else if (!c->taking)
 		take_requests(c); /* what had to wait for room */
@@ -431,7 +432,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *data)
 	(void)fd;
 	(void)what;
 	if (c->state == CONTROL_READING)
-		refuse(c, 408);
+		control_connection_refuse(c, 408);
 	else
 		control_connection_free(c);
 }

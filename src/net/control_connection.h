@@ -84,6 +84,10 @@ void control_connection_free(struct control_connection *c);
 void control_connection_reply(struct control_connection *c, int status, const char *type,
 			      const char *body);
 
+/* control_connection_refuse(c, status): the like for what is refused without a word of the
+ * handler's; the connection ends with it. */
+void control_connection_refuse(struct control_connection *c, int status);
+
 /* control_connection_answered(c): the request is answered: on to the next, or to the end. */
 void control_connection_answered(struct control_connection *c);
 

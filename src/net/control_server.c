@@ -246,7 +246,10 @@ void control_request_on_gone(struct control_request *request, void (*cb)(void *)
 
 void control_reply(struct control_request *request, int status, const char *type, const char *body)
 {
-	control_connection_reply(request->connection, status, type, body);
+	if (!type && status >= 400)
+		control_connection_refuse(request->connection, status);
+	else
+		control_connection_reply(request->connection, status, type, body);
 }
 
 static struct evbuffer *output(const struct control_request *request)

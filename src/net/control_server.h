@@ -61,5 +61,5 @@ size_t control_stream_pending(const struct control_request *request);
 void control_stream_end(struct control_request *request);
 
 /* control_reply(request, status, type, body): answer with a body that is copied; `type` NULL: no
- * body. */
+ * body, or with an error the one that the status has. */
 void control_reply(struct control_request *request, int status, const char *type, const char *body);

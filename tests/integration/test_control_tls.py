@@ -87,7 +87,7 @@ def remote():
 def call(remote, method, path, body=None, client=(), version=None):
     connection = NetnsConnection(remote.host.aws, remote.context(remote.client if client == () else client, version))
     try:
-        connection.request(method, path, body=json.dumps(body) if body is not None else None)
+        connection.request(method, path, body=json.dumps(body) if isinstance(body, dict) else body)
         response = connection.getresponse()
         return response.status, response.read()
     finally:
@@ -123,6 +123,39 @@ def test_the_whole_api_by_tls_and_who_called_is_audited(remote):
         assert line["tls_subject"] == "CN=agent one"
         assert line["tls_address"].startswith("10.99.0.1:")
         assert "uid" not in line and "pid" not in line
+
+
+def test_bodies_and_pipelines_by_tls(remote):
+    """A TLS record is larger than what is read at a time."""
+    host = remote.host
+    host.container("c")
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        body = {"role_arn": ROLE + "web", "netns": host.containers["c"].netns.path}
+        assert call(remote, "PUT", "/v1/containers/c", json.dumps(body) + " " * 60000, version=version)[0] in (200, 201)
+        status, answer = call(remote, "PUT", "/v1/containers/c", "x" * 65537, version=version)
+        assert status == 413 and json.loads(answer)["error"]["code"] == "too_large"
+        with remote.context(remote.client, version).wrap_socket(tcp(host.aws), server_hostname=ADDRESS[0]) as s:
+            s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 5000 +
+                      b"GET /version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            answer = b"".join(iter(lambda: s.recv(65536), b""))
+        assert answer.count(b"HTTP/1.1 200 OK") == 5001, answer[-300:]
+        assert b"rolegated" in answer[-100:]
+
+
+def test_an_ipv6_address(remote):
+    host = remote.host
+    host.settings["control"]["tls_listen"] = "[::]:9444"
+    host.write_settings()
+    host.daemon.stop()
+    host.start_daemon()
+    for address in ("10.99.0.2", "[fd99::2]"):
+        done = subprocess.run(
+            ["ip", "netns", "exec", host.aws.name, "curl", "-sS", "-k", "--cert", remote.client[0], "--key",
+             remote.client[1], "-X", "POST", f"https://{address}:9444/v1/containers/c/refresh"],
+            capture_output=True, text=True, timeout=30)
+        assert "not_found" in done.stdout, done.stderr
+    calls = [line for line in read_audit(remote.audit / "audit.log") if line["event"] == "operator_call"]
+    assert [c["tls_address"].rsplit(":", 1)[0] for c in calls] == ["[::ffff:10.99.0.1]", "[fd99::1]"]
 
 
 def test_events_follow_by_tls(remote):
