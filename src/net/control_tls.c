@@ -37,6 +37,12 @@ static int fail_file(struct diag *diag, const char *key, const char *path, const
 	return diag_fail(EINVAL, diag, key, "[control] %s: %s: %s", key, path, why);
 }
 
+static int fail_pem(struct diag *diag, const char *key, const char *path)
+{
+	return diag_fail(EINVAL, diag, key, "[control] %s: %s: has no PEM that can be used: %s",
+			 key, path, reason());
+}
+
 /* Read first, so that what cannot be read is told apart from what is no PEM. */
 static int read_pem(const char *key, const char *path, char **ret, struct diag *diag)
 {
@@ -65,7 +71,7 @@ static int use_certificate(SSL_CTX *ctx, const char *path, struct diag *diag)
 	if (r < 0)
 		return r;
 	if (SSL_CTX_use_certificate_chain_file(ctx, path) != 1)
-		return fail_file(diag, "tls_cert", path, reason());
+		return fail_pem(diag, "tls_cert", path);
 	/* No reason not to start: containers do not care. */
 	const X509 *cert = SSL_CTX_get0_certificate(ctx);
 	if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0)
@@ -83,7 +89,7 @@ static int use_key(SSL_CTX *ctx, const char *path, struct diag *diag)
 		return r;
 	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
 	if (SSL_CTX_use_PrivateKey_file(ctx, path, SSL_FILETYPE_PEM) != 1)
-		return fail_file(diag, "tls_key", path, reason());
+		return fail_pem(diag, "tls_key", path);
 	if (SSL_CTX_check_private_key(ctx) != 1)
 		return fail_file(diag, "tls_key", path, "is not the key of tls_cert");
 	return 0;
@@ -113,9 +119,9 @@ static int use_authority(struct control_tls *tls, const char *path, struct diag 
 	if (r < 0)
 		return r;
 	if (EVP_Digest(text, strlen(text), tls->authority, NULL, EVP_sha256(), NULL) != 1)
-		return fail_file(diag, "tls_client_ca", path, reason());
+		return fail_pem(diag, "tls_client_ca", path);
 	if (X509_STORE_load_file(store, path) != 1)
-		return fail_file(diag, "tls_client_ca", path, reason());
+		return fail_pem(diag, "tls_client_ca", path);
 	count_objects(store, &certificates, &crls);
 	if (certificates == 0)
 		return fail_file(diag, "tls_client_ca", path, "has no certificate");
