@@ -333,6 +333,15 @@ static bool is_section(const char *name)
 	return false;
 }
 
+/* By itself inih takes 200 bytes a line, the line's end and a NUL included, and the rest for the next
+ * line. */
+static int parse_lines(const char *text, struct parse *parse)
+{
+	ini_use_stack = false;
+	ini_max_line = ini_initial_alloc = CONFIG_LINE_MAX + 3;
+	return ini_parse_string(text, handle_line, parse);
+}
+
 int config_parse(const char *text, const char *name, struct config *ret, struct diag *diag)
 {
 	struct config config;
@@ -346,7 +355,7 @@ int config_parse(const char *text, const char *name, struct config *ret, struct 
 		config_deinit(&config);
 		return -ENOMEM;
 	}
-	line = ini_parse_string(text, handle_line, &parse);
+	line = parse_lines(text, &parse);
 	int r = 0;
 	if (line < 0 || parse.error == -ENOMEM)
 		r = diag_fail(ENOMEM, diag, NULL, "%s: out of memory", name);

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* INI_MAX_LINE is 200, the line's end and a NUL included. */
-#define LINE_MAX_LEN 198
 #define SECTION_MAX 50 /* of inih, its NUL included */
 
 bool config_value_word(const char *value)
@@ -91,8 +89,8 @@ int config_value_lines(const char *text, bool known(const char *section), struct
 		while (indent < len && isspace((unsigned char)text[indent]))
 			indent++;
 		const char *line = text + indent;
-		if (len > LINE_MAX_LEN) {
-			diag_set(diag, NULL, "is longer than %d bytes", LINE_MAX_LEN);
+		if (len > CONFIG_LINE_MAX) {
+			diag_set(diag, NULL, "is longer than %d bytes", CONFIG_LINE_MAX);
 			return number;
 		}
 		if (line[0] == '[' && check_section(line, len - indent, known, diag) < 0)

@@ -7,6 +7,9 @@
 
 #include "util/diag.h"
 
+/* The longest line of a configuration file, without its end, in bytes. */
+#define CONFIG_LINE_MAX 4000
+
 /* config_value_word(value): a name as regions and partitions have: letters, digits, "-", "_", ".".
  */
 bool config_value_word(const char *value);
@@ -22,6 +25,6 @@ bool config_value_url(const char *value);
 int config_value_address(const char *value, char *host, size_t host_size, const char **ret_port);
 
 /* config_value_lines(text, known, diag): what inih lets pass or reports elsewhere: a section of an
- * unknown name that has no keys (known() is asked), a line that is longer than inih's. Returns 0
+ * unknown name that has no keys (known() is asked), a line longer than CONFIG_LINE_MAX. Returns 0
  * or the number of the line, with `diag` saying what is wrong. */
 int config_value_lines(const char *text, bool known(const char *section), struct diag *diag);

@@ -1,5 +1,5 @@
-/* The shared credentials file. Not read with libinih: as Debian builds it, it takes lines of at
- * most 200 bytes, and session tokens are longer.
+/* The shared credentials file. Not read with libinih, which is of another mind about indented lines
+ * and "#", and keeps copies of what it reads.
  */
 #include "wire/credentials.h"
 

@@ -13,6 +13,7 @@
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 #define TEN "0123456789"
 #define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+#define THOUSAND HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED
 
 static const struct {
 	const char *text;
@@ -30,7 +31,11 @@ static const struct {
 	{"[]\n", "f:1: [] is no section"},
 	{"[aws\nregion = x\n", "f:1: [ has no ]"},
 	{"[" HUNDRED "]\n", "f:1: [" HUNDRED "] is no section"},
-	{"\n# " HUNDRED HUNDRED "\n", "f:2: is longer than 198 bytes"},
+	{"\n# " THOUSAND THOUSAND THOUSAND THOUSAND "\n", "f:2: is longer than 4000 bytes"},
+	{"[runtime]\nimage_keys = /" THOUSAND " /" THOUSAND " /" THOUSAND "\n[x]\n",
+	 "f:3: [x] is no section"},
+	{"[runtime]\nimage_keys = /" THOUSAND " /" THOUSAND " /" THOUSAND "\naccount = 1\n",
+	 "f:3: account must be an account's twelve digits, not \"1\""},
 	{"[aws]\nbogus = 1\n", "f:2: bogus is no key of [aws]"},
 	{"region = x\n", "f:1: region is in [], which is no section"},
 	{"[aws]\nregion\n", "f:2: is neither [section] nor key = value"},
