@@ -55,7 +55,7 @@ static struct http_response not_ready(const struct container *c, enum dialect di
 
 	/* What no retry cures is no 5xx: SDKs would go on asking. */
 	if (session_state(s, now_ms) == SESSION_DENIED)
-		return container_credentials_error(dialect, 403, s->last_code, s->last_message,
+		return container_credentials_error(dialect, 403, s->last_code, session_message(s),
 						   scratch);
 	return container_credentials_error(dialect, 503, "CredentialsUninitialized",
 					   "the credentials are not there yet: try again", scratch);

@@ -73,6 +73,7 @@ struct session *session_free(struct session *s)
 	credentials_unref(s->credentials);
 	secret_free(s->imds_document);
 	free(s->info_document);
+	free(s->last_message);
 	free(s);
 	return NULL;
 }
@@ -275,6 +276,13 @@ static void failed(struct session *s, enum sts_class class, int64_t now_ms, uint
 	s->next_ms = s->wanted ? now_ms : now_ms + backoff_ms(s, class, now_ms, random);
 }
 
+/* Rarely any: a session is spared the room for one. Out of memory, the code must do. */
+static void set_message(struct session *s, const char *message)
+{
+	free(s->last_message);
+	s->last_message = message[0] ? strndup(message, SESSION_MESSAGE_MAX) : NULL;
+}
+
 void session_finished(struct session *s, const struct sts_result *result, bool troubled,
 		      int64_t now_ms, int64_t wall_s, uint32_t random)
 {
@@ -286,8 +294,8 @@ void session_finished(struct session *s, const struct sts_result *result, bool t
 	s->last_attempt_ms = now_ms;
 	s->last_attempt_s = wall_s;
 	snprintf(s->last_code, sizeof(s->last_code), "%s", expired ? "BadReply" : result->code);
-	snprintf(s->last_message, sizeof(s->last_message), "%s",
-		 expired ? "STS gave credentials that have expired already" : result->message);
+	set_message(s,
+		    expired ? "STS gave credentials that have expired already" : result->message);
 	snprintf(s->last_request_id, sizeof(s->last_request_id), "%s", result->request_id);
 	if (s->last_class == STS_OK)
 		succeeded(s, result, troubled, now_ms, wall_s, random);

@@ -81,7 +81,7 @@ struct session {
 
 	enum sts_class last_class; /* of the last finished attempt; STS_OK before the first */
 	char last_code[96];
-	char last_message[512];
+	char *last_message; /* NULL: none; see session_message() */
 	char last_request_id[80];
 	int64_t last_attempt_ms; /* clock_now_ms() of the last finished attempt */
 	int64_t last_attempt_s;	 /* wall clock of it; 0: none */
@@ -99,6 +99,14 @@ struct session *session_new(const char *request, const char *role_arn, int64_t n
 struct session *session_free(struct session *s);
 
 enum session_state session_state(const struct session *s, int64_t now_ms);
+
+/* session_message(s): what STS said at the last finished attempt, at most SESSION_MESSAGE_MAX
+ * bytes; "" if nothing. */
+#define SESSION_MESSAGE_MAX 511
+static inline const char *session_message(const struct session *s)
+{
+	return s->last_message ? s->last_message : "";
+}
 
 /* session_valid(s, now_ms): there are credentials, and they have not expired. */
 bool session_valid(const struct session *s, int64_t now_ms);

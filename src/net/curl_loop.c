@@ -2,11 +2,11 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
+#include "util/footprint.h"
 #include "util/log.h"
 #include "util/wiping.h"
 
@@ -20,6 +20,9 @@
  */
 #define IDLE_S 130
 
+/* A burst of transfers has passed: what it needed may go. */
+#define CALM_S 1
+
 /* One socket of libcurl's that libevent watches. */
 struct watch {
 	LIST_ENTRY(watch) entry;
@@ -31,7 +34,7 @@ struct curl_loop {
 	struct event_base *base;
 	CURLM *multi;
 	struct event *timer; /* libcurl's one timeout */
-	struct event *idle;
+	struct event *idle, *calm;
 	struct event *reap; /* hands out one ended transfer, and comes again if there are more */
 	LIST_HEAD(, watch) watches;
 	int n_transfers; /* added, and not handed out or removed */
@@ -99,7 +102,13 @@ static void on_idle(evutil_socket_t fd, short events, void *data)
 	curl_multi_cleanup(loop->multi);
 	loop->multi = fresh;
 	event_del(loop->timer);
-	malloc_trim(0);
+	footprint_trim();
+}
+
+static void on_calm(evutil_socket_t fd, short events, void *data)
+{
+	(void)fd, (void)events, (void)data;
+	footprint_trim();
 }
 
 static void watch_free(struct watch *watch)
@@ -196,8 +205,11 @@ int curl_loop_new(struct event_base *base, curl_loop_done *done, void *data, str
 	LIST_INIT(&loop->watches);
 	loop->timer = evtimer_new(base, on_timer, loop);
 	loop->idle = evtimer_new(base, on_idle, loop);
+	loop->calm = evtimer_new(base, on_calm, loop);
 	loop->reap = event_new(base, -1, 0, on_reap, loop);
-	int r = loop->timer && loop->idle && loop->reap ? new_multi(loop, &loop->multi) : -ENOMEM;
+	int r = loop->timer && loop->idle && loop->calm && loop->reap
+			? new_multi(loop, &loop->multi)
+			: -ENOMEM;
 	if (r < 0) {
 		curl_loop_free(loop);
 		return r;
@@ -220,6 +232,8 @@ struct curl_loop *curl_loop_free(struct curl_loop *loop)
 		event_free(loop->timer);
 	if (loop->idle)
 		event_free(loop->idle);
+	if (loop->calm)
+		event_free(loop->calm);
 	if (loop->reap)
 		event_free(loop->reap);
 	free(loop);
@@ -234,6 +248,7 @@ int curl_loop_add(struct curl_loop *loop, CURL *easy)
 	CURLMcode code = curl_multi_add_handle(loop->multi, easy);
 	if (code == CURLM_OK) {
 		event_del(loop->idle);
+		event_del(loop->calm);
 		return 0;
 	}
 	loop->n_transfers--;
@@ -242,9 +257,11 @@ int curl_loop_add(struct curl_loop *loop, CURL *easy)
 
 void curl_loop_remove(struct curl_loop *loop, CURL *easy)
 {
-	static const struct timeval idle = {IDLE_S, 0};
+	static const struct timeval idle = {IDLE_S, 0}, calm = {CALM_S, 0};
 
 	curl_multi_remove_handle(loop->multi, easy);
-	if (--loop->n_transfers == 0)
+	if (--loop->n_transfers == 0) {
 		event_add(loop->idle, &idle);
+		event_add(loop->calm, &calm);
+	}
 }

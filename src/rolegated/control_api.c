@@ -82,10 +82,10 @@ static void print_container(const struct container *c, bool full,
 		.last_attempt_s = s->last_attempt_s,
 		.role = &c->registration->role,
 	};
-	char error[sizeof(s->last_code) + sizeof(s->last_message) + 2];
+	char error[sizeof(s->last_code) + SESSION_MESSAGE_MAX + 3];
 
 	if (s->last_class != STS_OK) {
-		snprintf(error, sizeof(error), "%s: %s", s->last_code, s->last_message);
+		snprintf(error, sizeof(error), "%s: %s", s->last_code, session_message(s));
 		view.last_error = error;
 	}
 	container_json_print(&view, full, out);

@@ -73,7 +73,7 @@ static void tell(struct recorder *r, const struct container *c, const struct ses
 	record.sts_request_id = s->last_request_id[0] ? s->last_request_id : NULL;
 	if (!ok) {
 		record.code = s->last_code;
-		record.message = s->last_message;
+		record.message = session_message(s);
 		recorder_publish(r, &record);
 		return;
 	}

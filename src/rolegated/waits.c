@@ -76,7 +76,7 @@ static void explain(const struct registrar_wait *wait, struct diag *ret)
 			 c->netd_asked ? "has not answered" : "cannot be reached");
 	else if (s && s->last_code[0])
 		diag_set(ret, "role_arn", "no credentials for %s after %lld s: %s: %s", s->role_arn,
-			 (long long)wait->wait_s, s->last_code, s->last_message);
+			 (long long)wait->wait_s, s->last_code, session_message(s));
 	else
 		diag_set(ret, NULL, "STS has not answered within %lld s", (long long)wait->wait_s);
 }
@@ -111,7 +111,7 @@ static bool settle(struct registrar_wait *wait)
 	    (s->attempts == wait->attempts && s->next_ms <= now_ms))
 		return false;
 	diag_set(&diag, "role_arn", "STS denies %s: %s: %s", s->role_arn, s->last_code,
-		 s->last_message);
+		 session_message(s));
 	answer(wait, 504, "role_denied", &diag);
 	return true;
 }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define STEAL_SLACK 32
+
 void secret_free(char *s)
 {
 	if (!s)
@@ -103,6 +105,15 @@ char *buf_steal(struct buf *b)
 	if (b->failed || !buf_reserve(b, 0)) {
 		buf_deinit(b);
 		return NULL;
+	}
+	/* What is stolen is kept, a copy for each container: without the room to grow. */
+	if (b->cap - b->len > STEAL_SLACK) {
+		char *exact = malloc(b->len + 1);
+		if (exact) {
+			memcpy(exact, b->data, b->len + 1);
+			buf_deinit(b);
+			return exact;
+		}
 	}
 	char *s = b->data;
 	*b = (struct buf){0};
