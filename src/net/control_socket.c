@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "util/activation.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/process.h"
@@ -98,6 +99,9 @@ int control_socket_listen(const char *path, const char *group, int *ret_fd, stru
 	if (!found.known)
 		log_warning(NULL, "there is no group %s: only root may use the control socket",
 			    group);
+	int r = activation_take(SOCK_STREAM, path, ret_fd, diag);
+	if (r < 0 || *ret_fd >= 0)
+		return r;
 	int fd = bind_socket(path, found);
 	if (fd < 0)
 		return diag_fail(-fd, diag, "socket", "cannot listen on %s: %s", path,

@@ -16,9 +16,9 @@
 #define CONNECTIONS_MAX 1024
 
 /* After this long without a transfer, idle connections and what libcurl caches go: each TLS
- * connection is some 90 KiB, STS has closed its end by then, and libcurl would not use it any more.
- */
-#define IDLE_S 130
+ * connection is some 90 KiB. Renewals of many containers come closer together than this, those of
+ * few can afford a handshake; and whoever looks for what wakes an idle rolegated need not wait. */
+#define IDLE_S 15
 
 /* A burst of transfers has passed: what it needed may go. */
 #define CALM_S 1

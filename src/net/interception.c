@@ -176,7 +176,8 @@ static int adopt(struct interception *i, struct container *c)
 
 	place.n_fds = frontend_door_fds(c->door, place.fds);
 	if (mode_of(c) == NETD_MODE_NETNS)
-		return netd_client_adopt(i->netd, c->id, place.fds, place.n_fds, on_adopted, c);
+		return netd_client_adopt(i->netd, c->id, c->registration->netns, place.fds,
+					 place.n_fds, on_adopted, c);
 	place.door.mark = frontend_door_mark(c->door);
 	return netd_client_adopt_bridge(i->netd, c->id, c->registration->netns, &place, on_adopted,
 					c);
@@ -265,6 +266,13 @@ static void on_replaced(void *data)
 	i->events.replaced(i->data);
 }
 
+static void on_refused(const char *text, void *data)
+{
+	struct interception *i = data;
+
+	i->events.refused(text, i->data);
+}
+
 static void on_retry(evutil_socket_t fd, short what, void *data)
 {
 	struct interception *i = data;
@@ -305,6 +313,7 @@ int interception_new(const struct interception_deps *deps, const struct intercep
 		.gone = on_gone,
 		.taken = on_taken,
 		.replaced = on_replaced,
+		.refused = on_refused,
 	};
 	struct interception *i = calloc(1, sizeof(*i));
 
@@ -314,7 +323,8 @@ int interception_new(const struct interception_deps *deps, const struct intercep
 	i->events = *events;
 	i->data = data;
 	i->retry = evtimer_new(deps->base, on_retry, i);
-	int r = i->retry ? netd_client_new(deps->base, deps->netd_socket, &netd_events, i, &i->netd)
+	int r = i->retry ? netd_client_new(deps->base, deps->netd_socket, deps->owner, &netd_events,
+					   i, &i->netd)
 			 : -ENOMEM;
 	if (r < 0) {
 		if (i->retry)

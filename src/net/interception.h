@@ -27,6 +27,7 @@ struct interception_events {
 	/* See netd_client.h. */
 	void (*taken)(int fd, void *data);
 	void (*replaced)(void *data);
+	void (*refused)(const char *text, void *data);
 	/* netd can be asked from now on. */
 	void (*ready)(void *data);
 };
@@ -34,6 +35,7 @@ struct interception_events {
 struct interception_deps {
 	struct event_base *base;
 	const char *netd_socket;
+	const char *owner; /* see netd_client.h */
 	struct container_registry *registry;
 	struct frontend *frontend;
 };

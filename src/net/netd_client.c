@@ -28,7 +28,7 @@ TAILQ_HEAD(netd_op_list, netd_op);
 
 struct netd_client {
 	struct event_base *base;
-	char *path;
+	char *path, *owner;
 	struct netd_client_events events;
 	void *data;
 	int fd;
@@ -209,6 +209,20 @@ static void finish_op(struct netd_client *client, struct netd_op *op,
 		close_all(fds, n_fds);
 }
 
+/* By a netd that serves another. Who has been served once tries again, for the sake of its
+ * containers; who has not must not lie in wait for a restart of the other. */
+static void refused(struct netd_client *client, int error, const char *text)
+{
+	if (error == -EBUSY && !client->has_taken) {
+		netd_client_retire(client);
+		client->events.refused(text, client->data);
+		return;
+	}
+	log_error(NULL, "rolegate-netd refused us: %s", text);
+	if (error == -EBUSY)
+		disconnected(client, text);
+}
+
 static void on_list(struct netd_client *client, const struct netd_reply *reply, const int *fds,
 		    size_t n_fds)
 {
@@ -223,6 +237,10 @@ static void on_list(struct netd_client *client, const struct netd_reply *reply, 
 	close_all(fds, n_fds);
 	if (op)
 		op_free(client, op);
+	if (reply->error) {
+		refused(client, -reply->error, reply->text);
+		return;
+	}
 	client->ready = true;
 	client->attempts = 0;
 	log_info(NULL, "connected to rolegate-netd on %s", client->path);
@@ -283,6 +301,10 @@ static void on_taken(const struct netd_answer *answer, void *context, void *data
 	(void)context;
 	if (answer->error == -ECONNRESET)
 		return;
+	if (answer->error == -EBUSY) {
+		refused(client, answer->error, answer->text);
+		return;
+	}
 	(void)enqueue(client, NETD_LIST, "", "", NULL, 0, NULL, NULL);
 	if (answer->error < 0) {
 		log_warning(NULL, "rolegate-netd hands nothing over: %s", answer->text);
@@ -303,7 +325,7 @@ static void on_hello(const struct netd_answer *answer, void *context, void *data
 	if (answer->error == -ECONNRESET)
 		return;
 	if (answer->error < 0)
-		log_error(NULL, "rolegate-netd refused us: %s", answer->text);
+		refused(client, answer->error, answer->text);
 	else if (!client->has_taken)
 		(void)enqueue(client, NETD_TAKE, "", "", NULL, 0, on_taken, client);
 	else
@@ -328,7 +350,7 @@ static int try_connect(struct netd_client *client)
 	client->write_event = event_new(client->base, client->fd, EV_WRITE, on_writable, client);
 	if (!client->read_event || !client->write_event || event_add(client->read_event, NULL) < 0)
 		return -ENOMEM;
-	return enqueue(client, NETD_HELLO, "", "", NULL, 0, on_hello, client);
+	return enqueue(client, NETD_HELLO, client->owner, "", NULL, 0, on_hello, client);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *data)
@@ -342,7 +364,7 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 		disconnected(client, strerror(-r));
 }
 
-int netd_client_new(struct event_base *base, const char *path,
+int netd_client_new(struct event_base *base, const char *path, const char *owner,
 		    const struct netd_client_events *events, void *data, struct netd_client **ret)
 {
 	struct netd_client *client = calloc(1, sizeof(*client));
@@ -355,8 +377,9 @@ int netd_client_new(struct event_base *base, const char *path,
 	client->data = data;
 	TAILQ_INIT(&client->ops);
 	client->path = strdup(path);
+	client->owner = strdup(owner);
 	client->timer = evtimer_new(base, on_timer, client);
-	if (!client->path || !client->timer) {
+	if (!client->path || !client->owner || !client->timer) {
 		netd_client_free(client);
 		return -ENOMEM;
 	}
@@ -381,6 +404,7 @@ struct netd_client *netd_client_free(struct netd_client *client)
 		event_free(client->timer);
 	fd_close(client->fd);
 	free(client->path);
+	free(client->owner);
 	free(client);
 	return NULL;
 }
@@ -416,10 +440,10 @@ int netd_client_adopt_bridge(struct netd_client *client, const char *id, const c
 	return enqueue_request(client, &request, place->fds, place->n_fds, cb, data);
 }
 
-int netd_client_adopt(struct netd_client *client, const char *id, const int *fds, size_t n_fds,
-		      netd_client_cb *cb, void *data)
+int netd_client_adopt(struct netd_client *client, const char *id, const char *netns_path,
+		      const int *fds, size_t n_fds, netd_client_cb *cb, void *data)
 {
-	return enqueue(client, NETD_ADOPT, id, "", fds, n_fds, cb, data);
+	return enqueue(client, NETD_ADOPT, id, netns_path, fds, n_fds, cb, data);
 }
 
 int netd_client_detach(struct netd_client *client, const char *id, netd_client_cb *cb, void *data)

@@ -48,10 +48,14 @@ struct netd_client_events {
 	void (*taken)(int fd, void *data);
 	/* Another rolegated serves from now on. */
 	void (*replaced)(void *data);
+	/* netd serves a rolegated with another state directory, and has never served us. The client is
+	 * retired. */
+	void (*refused)(const char *text, void *data);
 };
 
-/* netd_client_new(base, path, events, data, ret): starts connecting from the event loop. */
-int netd_client_new(struct event_base *base, const char *path,
+/* netd_client_new(base, path, owner, events, data, ret): starts connecting from the event loop.
+ * `owner` names the registrations that we serve, see netd_message.h. */
+int netd_client_new(struct event_base *base, const char *path, const char *owner,
 		    const struct netd_client_events *events, void *data, struct netd_client **ret);
 /* netd_client_free(client): callbacks of requests under way do not run. Returns NULL. */
 struct netd_client *netd_client_free(struct netd_client *client);
@@ -62,8 +66,8 @@ bool netd_client_is_ready(const struct netd_client *client);
  * -ECONNRESET. `cb` may be NULL. */
 int netd_client_attach(struct netd_client *client, const char *id, enum netd_mode mode,
 		       const char *netns_path, netd_client_cb *cb, void *data);
-int netd_client_adopt(struct netd_client *client, const char *id, const int *fds, size_t n_fds,
-		      netd_client_cb *cb, void *data);
+int netd_client_adopt(struct netd_client *client, const char *id, const char *netns_path,
+		      const int *fds, size_t n_fds, netd_client_cb *cb, void *data);
 
 /* netd_client_adopt_bridge(…, place, …): of the place, the netns and the mark are looked at. */
 int netd_client_adopt_bridge(struct netd_client *client, const char *id, const char *netns_path,

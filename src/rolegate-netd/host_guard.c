@@ -214,7 +214,8 @@ static void on_worker_exit(struct worker *worker, bool timed_out)
 	if (guard->reload_pending || guard->sync_wanted > guard->sync_done)
 		start_check(netd);
 	else
-		loop_timer_set(&netd->loop, &guard->timer, HOST_GUARD_PERIOD_MS);
+		loop_timer_set(&netd->loop, &guard->timer,
+			       guard->error ? HOST_GUARD_RETRY_MS : HOST_GUARD_PERIOD_MS);
 	if (guard->removed)
 		hurry(netd);
 }

@@ -7,11 +7,13 @@
 #include <unistd.h>
 
 #include "privileged/intercept.h"
+#include "rolegate-netd/liveness.h"
 #include "util/fd.h"
 
 /* A path for the parent to look at later, without a peer's tricks in it: it must neither hang nor
- * mislead. That is the kernel's own name for a mounted netns, or a process's entry in /proc; for
- * any other way that led here there is none, and the parent searches. */
+ * mislead. That is the kernel's own name for a mounted netns, or a process's entry in /proc, its
+ * descriptor of the netns included; for any other way that led here there is none, and the parent
+ * searches. */
 static void find_witness(int netns_fd, const char *path, char ret[static NETD_PATH_SIZE])
 {
 	char link[64];
@@ -21,6 +23,10 @@ static void find_witness(int netns_fd, const char *path, char ret[static NETD_PA
 	ret[0] = '\0';
 	if (sscanf(path, "/proc/%u/ns/net%n", &pid, &end) == 1 && end > 0 && path[end] == '\0') {
 		snprintf(ret, NETD_PATH_SIZE, "/proc/%u/ns/net", pid);
+		return;
+	}
+	if (liveness_is_descriptor(path)) {
+		snprintf(ret, NETD_PATH_SIZE, "%s", path);
 		return;
 	}
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", netns_fd);

@@ -3,7 +3,8 @@
  * Alive is a netns that a process is in, or that is mounted somewhere in netd's mount namespace (as
  * `ip netns` and CNI do). So netd must run in the host's pid namespace, and mounts of the host must
  * propagate to it; else a netns counts as dead too early. One that only an open descriptor holds
- * counts as dead.
+ * lives if it was registered by that descriptor's own path, /proc/PID/fd/N, and as long as that
+ * leads to it: every other process's descriptors are not searched.
  *
  * Every LIVENESS_PERIOD_MS each attachment's witness is looked at: one stat(). Only if that fails
  * is /proc walked, once for all that failed. Without attachments nothing is done and nobody woken.
@@ -19,6 +20,9 @@ void liveness_init(struct netd *netd);
 
 /* liveness_arm(netd): there is something to watch. */
 void liveness_arm(struct netd *netd);
+
+/* liveness_is_descriptor(path): is it /proc/PID/fd/N, and nothing more? */
+bool liveness_is_descriptor(const char *path);
 
 /* liveness_bury(netd, attachment, why): forget it and tell the peers. */
 void liveness_bury(struct netd *netd, struct attachment *attachment, const char *why);

@@ -31,16 +31,18 @@ struct peer {
 	struct netd *netd;
 	uint64_t id; /* never used twice, unlike its address */
 	int sock;
+	pid_t pid; /* for messages: who connected */
 	struct loop_source source;
 	uint32_t events;
 	TAILQ_HEAD(, answer) answers;
 	size_t n_answers;
-	bool serves;	      /* has sent TAKE or LIST, and no other since */
-	bool replaced;	      /* another has, since */
-	bool owes;	      /* ... and has not had what this one leaves */
-	uint64_t take_serial; /* 0: no TAKE waits */
-	uint64_t list_serial; /* 0: no listing under way */
-	size_t list_slot;     /* how far it has come */
+	char owner[CONTAINER_ID_SIZE]; /* of the registrations, by its HELLO; "": not said */
+	bool serves;		       /* has sent TAKE or LIST, and no other since */
+	bool replaced;		       /* another has, since */
+	bool owes;		       /* ... and has not had what this one leaves */
+	uint64_t take_serial;	       /* 0: no TAKE waits */
+	uint64_t list_serial;	       /* 0: no listing under way */
+	size_t list_slot;	       /* how far it has come */
 	TAILQ_ENTRY(peer) entry;
 };
 
@@ -208,11 +210,30 @@ static int flush(struct peer *peer)
 	return 0;
 }
 
-static void answer_hello(struct peer *peer, uint64_t serial)
+/* Serving both would be fatal for the containers of the one that came first. */
+static int check_owner(const struct peer *peer, struct diag *diag)
+{
+	const struct peer *other;
+
+	TAILQ_FOREACH (other, &peer->netd->peers, entry)
+		if (other != peer && other->serves && strcmp(other->owner, peer->owner) != 0)
+			return diag_fail(
+				EBUSY, diag, NULL,
+				"another rolegated is served, with another state directory "
+				"(pid %d): stop that one first",
+				(int)other->pid);
+	return 0;
+}
+
+static void answer_hello(struct peer *peer, const struct netd_request *request)
 {
 	struct netd_reply reply;
+	struct diag diag = {0};
 
-	reply_init(&reply, NETD_HELLO, serial);
+	memcpy(peer->owner, request->id, sizeof(peer->owner));
+	reply_init(&reply, NETD_HELLO, request->serial);
+	reply.error = -check_owner(peer, &diag);
+	job_copy_diag(&reply, &diag);
 	reply.port = (uint16_t)peer->netd->config.intercept.port;
 	reply.netns_dev = peer->netd->hosts.own.dev;
 	reply.netns_ino = peer->netd->hosts.own.ino;
@@ -320,6 +341,17 @@ static void answer_broken(struct peer *peer, const struct netd_request *raw,
 	(void)send_or_enqueue(peer, &reply, NULL);
 }
 
+static void refuse(struct peer *peer, const struct netd_request *request, const struct diag *diag)
+{
+	struct netd_reply reply;
+
+	log_warning(NULL, "peer %llu is refused: %s", (unsigned long long)peer->id, diag->text);
+	reply_init(&reply, request->verb, request->serial);
+	reply.error = EBUSY;
+	job_copy_diag(&reply, diag);
+	(void)send_or_enqueue(peer, &reply, NULL);
+}
+
 static bool n_fds_is_right(uint32_t verb, size_t n_fds)
 {
 	switch (verb) {
@@ -347,7 +379,10 @@ static void handle_request(struct peer *peer, const void *data, size_t len, int 
 			    (unsigned long long)peer->id, diag.text);
 		answer_broken(peer, data, &diag);
 	} else if (request.verb == NETD_HELLO) {
-		answer_hello(peer, request.serial);
+		answer_hello(peer, &request);
+	} else if ((request.verb == NETD_LIST || request.verb == NETD_TAKE) &&
+		   check_owner(peer, &diag) < 0) {
+		refuse(peer, &request, &diag);
 	} else if (request.verb == NETD_LIST) {
 		peer->list_serial = request.serial;
 		peer->list_slot = 0;
@@ -411,7 +446,7 @@ static void handle_event(void *user, uint32_t events)
 		peer_free(peer);
 }
 
-int peer_new(struct netd *netd, int sock)
+int peer_new(struct netd *netd, int sock, pid_t pid)
 {
 	struct peer *peer = calloc(1, sizeof(*peer));
 	if (!peer)
@@ -425,6 +460,7 @@ int peer_new(struct netd *netd, int sock)
 	peer->netd = netd;
 	peer->id = ++netd->last_peer_id;
 	peer->sock = sock;
+	peer->pid = pid;
 	peer->events = EPOLLIN;
 	TAILQ_INIT(&peer->answers);
 	TAILQ_INSERT_TAIL(&netd->peers, peer, entry);

@@ -9,8 +9,8 @@
 
 #define PEERS_MAX 4
 
-/* peer_new(netd, sock): serve the connection, which becomes the peer's. 0 or -errno. */
-int peer_new(struct netd *netd, int sock);
+/* peer_new(netd, sock, pid): serve the connection, which becomes the peer's. 0 or -errno. */
+int peer_new(struct netd *netd, int sock, pid_t pid);
 void peer_free_all(struct netd *netd);
 
 /* peer_answer(netd, peer_id, reply, fds): send, now or when the peer reads again; nothing happens

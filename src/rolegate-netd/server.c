@@ -19,6 +19,7 @@
 #include "rolegate-netd/job.h"
 #include "rolegate-netd/liveness.h"
 #include "rolegate-netd/peer.h"
+#include "util/activation.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/log.h"
@@ -88,7 +89,10 @@ int server_open(struct netd *netd, struct diag *diag)
 	const char *path = netd->config.netd.socket;
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	int r = make_directory(path, diag);
+	int r = activation_take(SOCK_SEQPACKET, path, &netd->listen_fd, diag);
+	if (r < 0 || netd->listen_fd >= 0)
+		return r;
+	r = make_directory(path, diag);
 	if (r == 0)
 		r = remove_stale(&address, diag);
 	if (r < 0)
@@ -137,7 +141,7 @@ static void accept_peer(struct netd *netd, int sock)
 	} else if (netd->n_peers >= PEERS_MAX) {
 		log_refusal(netd, &who, "too many connections");
 		fd_close(sock);
-	} else if (peer_new(netd, sock) < 0) {
+	} else if (peer_new(netd, sock, who.pid) < 0) {
 		log_refusal(netd, &who, "out of memory");
 		fd_close(sock);
 	} else {

@@ -1,5 +1,6 @@
 #include "rolegated/daemon.h"
 
+#include <errno.h>
 #include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
@@ -47,6 +48,7 @@ struct daemon {
 	struct recorder recorder;
 	struct privileges privileges;
 	int control_fd, tls_fd;
+	int error;	  /* what ends it, if it is no signal: -errno */
 	bool replaced;	  /* by another rolegated, which serves already */
 	bool has_answers; /* on the control socket, on their way */
 };
@@ -197,6 +199,15 @@ static void on_replaced(void *data)
 	stop(d, false);
 }
 
+static void on_refused(const char *text, void *data)
+{
+	struct daemon *d = data;
+
+	log_error(NULL, "rolegate-netd does not serve us: %s", text);
+	d->error = -EBUSY;
+	event_base_loopbreak(d->base);
+}
+
 static void on_signal(evutil_socket_t number, short what, void *data)
 {
 	struct daemon *d = data;
@@ -337,6 +348,7 @@ static int make_parts(struct daemon *d, struct diag *diag)
 		.state = &d->state,
 		.recorder = &d->recorder,
 		.replaced = on_replaced,
+		.refused = on_refused,
 		.replaced_data = d,
 	};
 	if (r == 0)
@@ -484,5 +496,7 @@ int daemon_run(struct daemon *d)
 	log_info(NULL, "rolegated %s serves, control socket %s", ROLEGATE_VERSION,
 		 d->config.control.socket);
 	notify_ready();
-	return event_base_dispatch(d->base) < 0 ? -EIO : 0;
+	if (event_base_dispatch(d->base) < 0)
+		return -EIO;
+	return d->error;
 }

@@ -223,6 +223,13 @@ static void on_replaced(void *data)
 	r->deps.replaced(r->deps.replaced_data);
 }
 
+static void on_refused(const char *text, void *data)
+{
+	struct registrar *r = data;
+
+	r->deps.refused(text, r->deps.replaced_data);
+}
+
 /* A netd that was restarted keeps nothing. */
 static void on_ready(void *data)
 {
@@ -240,11 +247,15 @@ int registrar_new(const struct registrar_deps *deps, struct registrar **ret)
 		.gone = on_gone,
 		.taken = on_taken,
 		.replaced = on_replaced,
+		.refused = on_refused,
 		.ready = on_ready,
 	};
+	char owner[STATE_IDENTITY_SIZE];
+	state_identity(deps->state, owner);
 	struct interception_deps interception = {
 		.base = deps->base,
 		.netd_socket = deps->config->netd.socket,
+		.owner = owner,
 		.registry = deps->registry,
 		.frontend = deps->frontend,
 	};

@@ -43,7 +43,9 @@ struct registrar_deps {
 	const struct state *state;
 	struct recorder *recorder;
 	void (*replaced)(void *data); /* another rolegated serves from now on */
-	void *replaced_data;
+	/* rolegate-netd serves one with another state directory. */
+	void (*refused)(const char *text, void *data);
+	void *replaced_data; /* both functions' */
 };
 
 int registrar_new(const struct registrar_deps *deps, struct registrar **ret);

@@ -115,13 +115,13 @@ int state_token_key(const struct state *state, uint8_t ret[static TOKEN_KEY_SIZE
 		free(text);
 		return 0;
 	}
-	if (r == 0)
+	if (r == 0 || r == -EFBIG)
 		log_warning(NULL,
 			    "%s does not hold %d bytes; making a new key: session tokens "
 			    "handed out before end here",
 			    KEY_NAME, TOKEN_KEY_SIZE);
 	secret_free(text);
-	if (r < 0 && r != -ENOENT)
+	if (r < 0 && r != -ENOENT && r != -EFBIG)
 		return diag_fail(-r, diag, "dir", "cannot read the token key: %s", strerror(-r));
 	if (getrandom(ret, TOKEN_KEY_SIZE, 0) != TOKEN_KEY_SIZE)
 		return diag_fail(EIO, diag, NULL, "the kernel gives no random bytes");
@@ -129,6 +129,15 @@ int state_token_key(const struct state *state, uint8_t ret[static TOKEN_KEY_SIZE
 	if (r < 0)
 		return diag_fail(-r, diag, "dir", "cannot write the token key: %s", strerror(-r));
 	return 0;
+}
+
+void state_identity(const struct state *state, char ret[static STATE_IDENTITY_SIZE])
+{
+	struct stat st = {0};
+
+	(void)fstat(state->dir_fd, &st);
+	snprintf(ret, STATE_IDENTITY_SIZE, "%llx-%llx", (unsigned long long)st.st_dev,
+		 (unsigned long long)st.st_ino);
 }
 
 /* Which boot this is, random(4); "" if the kernel does not say. */
@@ -237,9 +246,15 @@ static void set_aside(const struct state *state, const char *name, const struct 
 	char aside[300];
 
 	snprintf(aside, sizeof(aside), "%.280s.bad", name);
-	log_error(NULL, "state file %s %s; set aside as %s, the container must be registered anew",
-		  name, diag->text, aside);
-	(void)renameat(state->containers_fd, name, state->containers_fd, aside);
+	/* What is no regular file the sandbox does not let us move: it stays, and does no harm. */
+	if (renameat(state->containers_fd, name, state->containers_fd, aside) < 0)
+		log_error(NULL, "state file %s %s; ignored: remove it, and register anew", name,
+			  diag->text);
+	else
+		log_error(NULL,
+			  "state file %s %s; set aside as %s, the container must be registered "
+			  "anew",
+			  name, diag->text, aside);
 }
 
 void state_load(const struct state *state, state_cb *cb, void *data)

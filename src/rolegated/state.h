@@ -26,6 +26,10 @@ int state_chown(const struct state *state, uid_t uid, gid_t gid);
 int state_token_key(const struct state *state, uint8_t ret[static TOKEN_KEY_SIZE],
 		    struct diag *diag);
 
+/* state_identity(state, ret): what tells this state directory from others while the host is up. */
+#define STATE_IDENTITY_SIZE 40
+void state_identity(const struct state *state, char ret[static STATE_IDENTITY_SIZE]);
+
 /* state_save(state, c) writes the container's file; state_drop(state, id) removes it. 0 or -errno.
  */
 int state_save(const struct state *state, const struct container *c);

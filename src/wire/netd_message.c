@@ -69,11 +69,13 @@ static int check_members(const struct netd_request *request, struct diag *diag)
 		      request->verb == NETD_DETACH;
 	bool has_place = request->verb == NETD_ATTACH || request->verb == NETD_ADOPT;
 
-	if (has_id && container_id_check(request->id) < 0)
+	bool may_have_id = request->verb == NETD_HELLO && request->id[0];
+
+	if ((has_id || may_have_id) && container_id_check(request->id) < 0)
 		return diag_fail(EPROTO, diag, "id",
 				 "id is not [A-Za-z0-9][A-Za-z0-9_.-]{0,%d}: \"%s\"",
 				 CONTAINER_ID_SIZE - 2, request->id);
-	if (!has_id && request->id[0])
+	if (!has_id && !may_have_id && request->id[0])
 		return diag_fail(EPROTO, diag, "id", "verb %u has no id", request->verb);
 	if (!has_place && (request->path[0] || request->port || request->mode))
 		return diag_fail(EPROTO, diag, "path", "verb %u has no path, port or mode",

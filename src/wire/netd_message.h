@@ -38,6 +38,10 @@
  * takes a sealed memory file and nothing else (EINVAL; EFBIG past NETD_KEEP_MAX), as netd never
  * reads it; of a peer that has been REPLACED it takes one more (ESTALE).
  *
+ * HELLO, TAKE and LIST fail with EBUSY while a peer is served that named another owner in its HELLO:
+ * a rolegated with another state directory knows none of the containers, and would take them all
+ * down.
+ *
  * Bridge mode: the netns is looked at, never entered. The listeners are in the host's netns and the
  * same for all such containers; an accepted connection is a container's if its socket carries the
  * container's mark (SO_MARK & NETD_MARK_MASK) and its peer's address is one of the container's
@@ -96,7 +100,8 @@ struct netd_request {
 	uint64_t netns_dev; /* ADOPT in bridge mode: the netns it was; else 0 */
 	uint64_t netns_ino;
 	uint32_t mark;		    /* ADOPT in bridge mode: the mark it had; else 0 */
-	char id[CONTAINER_ID_SIZE]; /* container id: ATTACH, ADOPT, DETACH */
+	char id[CONTAINER_ID_SIZE]; /* container id: ATTACH, ADOPT, DETACH; HELLO: whose
+				     * registrations the peer serves, or "" */
 	char path[NETD_PATH_SIZE];  /* netns path, absolute: ATTACH; ADOPT: the same, or "" */
 	char unused[3];
 };
