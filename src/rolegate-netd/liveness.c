@@ -2,11 +2,12 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include "rolegate-netd/bridge.h"
 #include "rolegate-netd/host_guard.h"
@@ -29,15 +30,14 @@ bool liveness_is_descriptor(const char *path)
 	       path[end] == '\0';
 }
 
-/* By its name alone: by now it may be a file on a server that hangs. */
+/* Without asking a file system for news: by now it may be a file on a server that hangs. */
 static bool descriptor_is_good(const struct attachment *attachment)
 {
-	char want[64], have[64];
+	struct statx st;
 
-	int len = snprintf(want, sizeof(want), "net:[%llu]",
-			   (unsigned long long)attachment->netns.ino);
-	ssize_t n = readlink(attachment->witness, have, sizeof(have));
-	return n == len && memcmp(have, want, (size_t)len) == 0;
+	return statx(AT_FDCWD, attachment->witness, AT_STATX_DONT_SYNC, STATX_INO, &st) == 0 &&
+	       st.stx_ino == attachment->netns.ino &&
+	       makedev(st.stx_dev_major, st.stx_dev_minor) == attachment->netns.dev;
 }
 
 static bool witness_is_good(const struct attachment *attachment)

@@ -137,9 +137,17 @@ def test_damaged_state_files_block_nothing(host):
     (files / "c.json").write_bytes(b"\0\xff garbage")
     state = json.loads((files / "a.json").read_text())
     (files / "d.json").write_text(json.dumps({**state, "id": "d", "version": 99}))
+    (files / "e.json").symlink_to("/etc/passwd")
+    (files / "f.json").mkdir()
+    os.mkfifo(files / "g.json")
+    (files / "h.json").write_text("[" * 200_000)
+    (host.state_dir / "token.key").write_bytes(b"x" * 5000)
     host.start_daemon()
     host.wait(lambda: host.show("a")["state"] == "ready", "a to be ready")
     assert a.role() == "web" and host.show("b") is None
+    for name in "efg":  # the sandbox lets only files be moved
+        assert f"{name}.json" in host.daemon.text() and f"as {name}.json.bad" not in host.daemon.text()
+    assert "token.key does not hold 32 bytes" in host.daemon.text()
     for name in ("b", "c", "d"):
         assert (files / f"{name}.json.bad").exists(), "set aside, not lost"
         assert f"{name}.json" in host.daemon.text()

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from netd_fixtures import *  # noqa: F403
-from netd_protocol import KEEP, LIST, TAKE
+from netd_protocol import HELLO, KEEP, LIST, TAKE
 
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
@@ -118,6 +118,26 @@ def test_list_alone_replaces_too(netd, client):
         client.hello()
         after.hello()
         assert after.replaced
+
+
+@pytest.mark.parametrize("verb", [TAKE, LIST])
+def test_another_owners_registrations_are_not_taken_over(netd, client, container, verb):
+    """A rolegated with another state directory would know none of the containers, and take them all down."""
+    client.call(HELLO, id="one")
+    client.list()
+    client.attach("c1", container.path).close()
+    with netd.client() as other:
+        for reply in (other.call(HELLO, id="two"), other.call(verb)):
+            assert reply.error == errno.EBUSY and str(os.getpid()) in reply.text
+        client.hello()
+        assert not client.replaced
+        client.close()
+        # The first has left: what is here now is the second's to care for.
+        eventually(lambda: other.call(HELLO, id="two").error == 0, 5, "served")
+        assert set(other.list()) == {"c1"}
+        with netd.client() as same:
+            assert same.call(HELLO, id="two").error == 0
+            same.list()
 
 
 def test_workers_do_not_get_it(netd, client, container):

@@ -167,12 +167,31 @@ def test_netns_lives_while_any_process_or_mount_does(netd, client):
         for process in (first, second):
             process.kill()
             process.wait()
-            time.sleep(4.5)
+            time.sleep(2.8)  # netd looks every 2 s
             assert client.list()["c1"].error == 0 and client.gone == []
     finally:
         subprocess.run(["umount", mount], check=True)
         os.unlink(mount)
     client.wait_gone("c1", 5)
+
+
+def test_netns_that_a_descriptor_holds_lives_as_long(netd):
+    """Registered by /proc/PID/fd/N, as some container managers do: no process is in it, no mount leads to it."""
+    with Netns("c1") as c1:
+        holder = os.open(c1.path, os.O_RDONLY)
+    path = f"/proc/{os.getpid()}/fd/{holder}"
+    with netd.client() as client:
+        listeners = take_over(client.attach("c1", path))
+        time.sleep(2.8)  # netd looks every 2 s
+        assert set(client.list()) == {"c1"} and client.gone == []
+    netd.stop(signal.SIGKILL)
+    netd.start()
+    with netd.client() as client:
+        assert client.adopt("c1", listeners, path=path).error == 0
+        time.sleep(2.8)  # netd looks every 2 s
+        assert set(client.list()) == {"c1"} and client.gone == []
+        os.close(holder)
+        client.wait_gone("c1", 5)
 
 
 def test_adopted_without_a_path_is_noticed_too(netd):

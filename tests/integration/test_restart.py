@@ -183,3 +183,18 @@ def test_both_are_upgraded_under_the_same_socket(host):
     assert host.ready()
     host.unregister("c")
     assert host.containers["c"].netns.run(["ss", "-Hltn"]).stdout == ""
+
+
+def test_a_rolegated_with_another_state_directory_takes_nothing_over(host):
+    """Started by mistake. It knows none of the containers, and would take every interception down."""
+    host.container("c")
+    host.register("c")
+    other = host.dir / "other"
+    other.mkdir()
+    config = host.dir / "other.conf"
+    config.write_text(pathlib.Path(host.config).read_text().replace(f"dir = {host.state_dir}", f"dir = {other}")
+                      .replace(host.control_socket, str(other / "control.sock")))
+    second = Daemon("rolegated", host.netns.name, str(config), host.dir / "other.log").start()
+    assert second.process.wait(30) == 1
+    assert f"another state directory (pid {host.daemon_pid()})" in second.text()
+    assert host.daemon.alive() and host.containers["c"].role() == "web" and host.ready()

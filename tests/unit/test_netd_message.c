@@ -45,6 +45,11 @@ static void test_good_requests(void **state)
 	memset(request.id, 0, sizeof(request.id));
 	request.verb = NETD_HELLO;
 	assert_int_equal(check(&request), 0);
+	strcpy(request.id, "1a-4d2"); /* whose registrations it serves */
+	assert_int_equal(check(&request), 0);
+	strcpy(request.id, "../x");
+	assert_int_equal(check(&request), -EPROTO);
+	memset(request.id, 0, sizeof(request.id));
 	request.verb = NETD_LIST;
 	assert_int_equal(check(&request), 0);
 }
