@@ -130,7 +130,8 @@ def test_a_client_that_does_not_read_its_answers(crowd):
     quiet, loud = crowd.containers["quiet"], crowd.containers["loud"]
 
     def resident():
-        return int(pathlib.Path(f"/proc/{crowd.daemon.process.pid}/statm").read_text().split()[1]) * 4096
+        resident_, shared = pathlib.Path(f"/proc/{crowd.daemon.process.pid}/statm").read_text().split()[1:3]
+        return (int(resident_) - int(shared)) * 4096
 
     before = resident()
     process = flood(loud, (HEAD.format(CREDENTIALS, loud.token()) * 100).encode("unicode_escape").decode(), reads=False,

@@ -24,7 +24,7 @@ def descriptors(daemon):
 
 def rss_kib(daemon):
     with open(f"/proc/{daemon.process.pid}/status") as f:
-        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+        return next(int(line.split()[1]) for line in f if line.startswith("RssAnon"))
 
 
 def test_unregistering_takes_everything_away(host):

@@ -209,7 +209,7 @@ def test_memory_of_pipelined_answers_is_bounded(host):
                f"X-aws-ec2-metadata-token: {token}\r\n\r\n").encode()
 
     def rss():
-        return int(next(l for l in open(f"/proc/{host.daemon_pid()}/status") if l.startswith("VmRSS")).split()[1])
+        return int(next(l for l in open(f"/proc/{host.daemon_pid()}/status") if l.startswith("RssAnon")).split()[1])
 
     before, sockets = rss(), []
     for _ in range(60):

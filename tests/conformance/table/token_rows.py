@@ -38,7 +38,7 @@ def ten_thousand(world, _):
     """10,000 PUTs on a kept connection; growth of rolegated's memory in KiB."""
     def rss():
         with open(f"/proc/{world.host.daemon.process.pid}/status") as f:
-            return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+            return next(int(line.split()[1]) for line in f if line.startswith("RssAnon"))
 
     one = f"PUT {TOKEN} HTTP/1.1\r\nHost: 169.254.169.254\r\n{TTL_HEADER}: 60\r\n\r\n".encode()
     c = world.containers["c"]
