@@ -27,7 +27,8 @@ import xml.etree.ElementTree as ElementTree
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build-tests"
 SECOND_TRIES_MAX = 8
-PYTEST = ["/usr/bin/python3", "-m", "pytest", "-q", "--no-header", "-o", f"cache_dir={BUILD}/pytest-cache"]
+PYTEST = ["/usr/bin/python3", "-m", "pytest", "-q", "--no-header", "--durations=15", "--durations-min=3",
+          "-o", f"cache_dir={BUILD}/pytest-cache"]
 # The integration tests wait more than they compute, each file on hosts of its own.
 PARALLEL = ["-n", "3", "--dist", "loadfile"]
 # What valgrind sees: the vertical path and the ways down from it.

@@ -18,7 +18,7 @@
 /* After this long without a transfer, idle connections and what libcurl caches go: each TLS
  * connection is some 90 KiB. Renewals of many containers come closer together than this, those of
  * few can afford a handshake; and whoever looks for what wakes an idle rolegated need not wait. */
-#define IDLE_S 15
+#define IDLE_S 10
 
 /* A burst of transfers has passed: what it needed may go. */
 #define CALM_S 1

@@ -271,8 +271,8 @@ static void keep(struct peer *peer, uint64_t serial, int fds[FD_PASS_MAX])
 	int r = peer->replaced && !peer->owes
 			? diag_fail(ESTALE, &diag, NULL, "another rolegated serves now")
 			: kept_set(peer->netd, fds[0], &diag);
-	if (r == 0)
-		fds[0] = -1;
+	/* It is netd's now, or nobody's: before the answer says so. */
+	fds[0] = r == 0 ? -1 : fd_close(fds[0]);
 	reply.error = -r;
 	job_copy_diag(&reply, &diag);
 	if (peer->owes) {

@@ -124,14 +124,14 @@ def test_a_container_without_pid_whose_netns_went_is_dropped(host):
 
 @pytest.mark.skipif(bool(WRAPPER), reason="valgrind wakes up by itself")
 def test_idle_daemons_sleep(host):
-    """20 s: rolegated makes no system call; netd none but its looks at netns and host rules."""
+    """8 s: rolegated makes no system call; netd none but its looks at netns and host rules."""
     for name in ("a", "b", "c"):
         host.container(name)
         host.register(name, name)
-    time.sleep(3)  # what registrations have left to do, and STS's connections close
+    time.sleep(11.5)  # what registrations have left to do, and the connections to STS close (curl_loop.c)
     trace = host.dir / "trace"
     process = subprocess.Popen(["strace", "-f", "-qq", "-o", trace, "-p", str(host.daemon_pid())])
-    time.sleep(20)
+    time.sleep(8)
     process.terminate()
     process.wait()
     calls = [line for line in trace.read_text().splitlines() if "restart_syscall" not in line]

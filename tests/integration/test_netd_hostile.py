@@ -170,7 +170,7 @@ def test_unknown_verbs_are_refused(client, verb):
 
 def test_members_that_a_verb_does_not_have_are_refused(client, container):
     for verb, kwargs in [
-        (HELLO, {"id": "x"}), (HELLO, {"path": "/x"}), (LIST, {"port": 1}), (LIST, {"id": "x"}),
+        (HELLO, {"id": "a/b"}), (HELLO, {"path": "/x"}), (LIST, {"port": 1}), (LIST, {"id": "x"}),
         (DETACH, {"id": "x", "path": "/x"}), (DETACH, {"id": "x", "mode": 1}),
         (HELLO, {"pad": 1}), (HELLO, {"unused": b"x"}),
         (ATTACH, {"id": "x", "path": container.path, "mode": 2}),

@@ -227,9 +227,9 @@ def voluntary_switches(pid):
 
 
 def test_without_attachments_only_the_host_rules_wake_netd(netd):
-    time.sleep(5)
+    time.sleep(3)
     start = voluntary_switches(netd.pid)
-    time.sleep(9)
+    time.sleep(7)
     assert voluntary_switches(netd.pid) - start <= 3
 
 
