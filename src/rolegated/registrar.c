@@ -250,12 +250,10 @@ int registrar_new(const struct registrar_deps *deps, struct registrar **ret)
 		.refused = on_refused,
 		.ready = on_ready,
 	};
-	char owner[STATE_IDENTITY_SIZE];
-	state_identity(deps->state, owner);
 	struct interception_deps interception = {
 		.base = deps->base,
 		.netd_socket = deps->config->netd.socket,
-		.owner = owner,
+		.owner = deps->state->identity,
 		.registry = deps->registry,
 		.frontend = deps->frontend,
 	};

@@ -29,6 +29,8 @@ static int open_dir(int at, const char *path, mode_t mode)
 
 int state_open(const char *dir, struct state *state, struct diag *diag)
 {
+	struct stat st = {0};
+
 	*state = (struct state){.dir_fd = -1, .containers_fd = -1};
 	/* The directory itself may hold the sockets too, so it is passable; what is in it is not.
 	 */
@@ -37,6 +39,9 @@ int state_open(const char *dir, struct state *state, struct diag *diag)
 		return diag_fail(-fd, diag, "dir", "cannot use the state directory %s: %s", dir,
 				 strerror(-fd));
 	state->dir_fd = fd;
+	(void)fstat(fd, &st);
+	snprintf(state->identity, sizeof(state->identity), "%llx-%llx",
+		 (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
 	fd = open_dir(state->dir_fd, "containers", 0700);
 	if (fd < 0) {
 		state_close(state);
@@ -129,15 +134,6 @@ int state_token_key(const struct state *state, uint8_t ret[static TOKEN_KEY_SIZE
 	if (r < 0)
 		return diag_fail(-r, diag, "dir", "cannot write the token key: %s", strerror(-r));
 	return 0;
-}
-
-void state_identity(const struct state *state, char ret[static STATE_IDENTITY_SIZE])
-{
-	struct stat st = {0};
-
-	(void)fstat(state->dir_fd, &st);
-	snprintf(ret, STATE_IDENTITY_SIZE, "%llx-%llx", (unsigned long long)st.st_dev,
-		 (unsigned long long)st.st_ino);
 }
 
 /* Which boot this is, random(4); "" if the kernel does not say. */

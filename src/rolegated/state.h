@@ -12,6 +12,7 @@
 struct state {
 	int dir_fd;	   /* DIR */
 	int containers_fd; /* DIR/containers */
+	char identity[40]; /* what tells DIR from others while the host is up */
 };
 
 /* state_open(dir, state, diag): make the directories if they are missing: DIR 0755
@@ -25,10 +26,6 @@ int state_chown(const struct state *state, uid_t uid, gid_t gid);
 /* state_token_key(state, ret, diag): read the key, or make one. */
 int state_token_key(const struct state *state, uint8_t ret[static TOKEN_KEY_SIZE],
 		    struct diag *diag);
-
-/* state_identity(state, ret): what tells this state directory from others while the host is up. */
-#define STATE_IDENTITY_SIZE 40
-void state_identity(const struct state *state, char ret[static STATE_IDENTITY_SIZE]);
 
 /* state_save(state, c) writes the container's file; state_drop(state, id) removes it. 0 or -errno.
  */
