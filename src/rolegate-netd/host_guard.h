@@ -16,7 +16,8 @@
 #include "rolegate-netd/netd.h"
 
 #define HOST_GUARD_PERIOD_MS 3000
-#define HOST_GUARD_RETRY_MS 1000 /* after a pass that failed, by others' changes in its midst, say */
+#define HOST_GUARD_RETRY_MS                                                                        \
+	1000 /* after a pass that failed, by others' changes in its midst, say */
 #define HOST_GUARD_HURRY_MS 500
 
 /* host_guard_apply(netd, diag): put them in now, blocking: at start. */
