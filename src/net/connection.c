@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/metrics.h"
+#include "net/event_loop.h"
 #include "net/original_destination.h"
 #include "net/turns.h"
 #include "util/fd.h"
@@ -267,6 +268,7 @@ static void watch(struct connection *c, short what)
 
 	event_del(&c->event);
 	event_assign(&c->event, f->base, c->fd, (short)(what | EV_PERSIST), on_event, c);
+	event_loop_rank(&c->event, true);
 	event_add(&c->event, NULL);
 }
 
@@ -413,12 +415,14 @@ static void on_writable(struct connection *c, int64_t now_ms)
 static void on_event(evutil_socket_t fd, short what, void *data)
 {
 	struct connection *c = data;
+	int64_t now_ms = clock_now_ms();
 
 	(void)fd;
+	frontend_rank(c->door->frontend, &c->event, now_ms);
 	if (what & EV_WRITE)
-		on_writable(c, clock_now_ms());
+		on_writable(c, now_ms);
 	else
-		on_readable(c, clock_now_ms());
+		on_readable(c, now_ms);
 }
 
 int connection_new(struct frontend_door *door, int fd, bool ipv6, int64_t now_ms)
@@ -432,6 +436,7 @@ int connection_new(struct frontend_door *door, int fd, bool ipv6, int64_t now_ms
 	c->fd = fd;
 	c->ipv6 = ipv6;
 	event_assign(&c->event, f->base, fd, EV_READ | EV_PERSIST, on_event, c);
+	event_loop_rank(&c->event, true);
 	TAILQ_INSERT_TAIL(&door->connections, c, door_link);
 	door->n_connections++;
 	f->n_connections++;

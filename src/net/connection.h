@@ -105,6 +105,9 @@ struct frontend {
 	void *broken_data;
 	struct frontend_door_list turns; /* doors with connections that wait for a turn */
 	struct event *turn;		 /* gives turns, one loop iteration later */
+	struct event *others; /* ordinary: has run when all that was there before it has */
+	bool others_wait;
+	int64_t others_ms; /* since when, or when they last had their turn */
 	char read[HTTP_HEAD_MAX + FRONTEND_READ_SIZE];
 	struct buf out;
 	char date[CLOCK_HTTP_DATE_SIZE];
@@ -117,6 +120,10 @@ struct frontend {
 	frontend_drained_cb *drained;
 	void *drained_data;
 };
+
+/* frontend_rank(f, ev, now_ms): called by an event of the front end's that runs: how urgent it is the next
+ * time. While ordinary events (see event_loop.h) have been waiting for long, it is as ordinary as they. */
+void frontend_rank(struct frontend *f, struct event *ev, int64_t now_ms);
 
 /* frontend_connection_gone(f): a connection was freed; a drain may have come to its end. */
 void frontend_connection_gone(struct frontend *f);

@@ -60,7 +60,8 @@ struct control_connection {
 struct control_door {
 	struct control_server *server;
 	struct evconnlistener *listener; /* NULL: there is none */
-	struct event *resume;		 /* listens again, after there were no descriptors */
+	struct event *resume;		 /* listens again, in a while or in the loop's next turn */
+	unsigned accepted;		 /* ever */
 	struct control_tls *tls;	 /* NULL: the Unix socket */
 	struct control_connection_list connections;
 	size_t n_connections, max;

@@ -18,6 +18,8 @@
 /* A thousand containers may be registered at once, each with a client that waits. */
 #define UNIX_CONNECTIONS_MAX 4096
 #define TLS_CONNECTIONS_MAX 128
+/* Connections accepted in one go: a thousand would keep containers waiting. */
+#define ACCEPT_BATCH 8
 #define PAUSE_MS 100 /* after accept() found no descriptor */
 
 static void format_address(const struct sockaddr *address, int len, char out[CONTROL_ADDRESS_SIZE])
@@ -64,10 +66,12 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 				   "Content-Type: application/json\r\nContent-Length: 82\r\n\r\n"
 				   "{\"error\":{\"code\":\"too_many_connections\",\"message\":"
 				   "\"ask again later\",\"field\":null}}";
+	static const struct timeval next_turn = {0, 0};
 	struct control_door *door = data;
 	char peer[CONTROL_ADDRESS_SIZE] = "";
 
-	(void)listener;
+	if (++door->accepted % ACCEPT_BATCH == 0 && event_add(door->resume, &next_turn) == 0)
+		evconnlistener_disable(listener);
 	if (!make_room(door)) {
 		if (!door->tls)
 			(void)send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);

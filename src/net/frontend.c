@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 
 #include "net/connection.h"
+#include "net/event_loop.h"
 #include "net/turns.h"
 #include "util/log.h"
 
@@ -17,6 +18,8 @@
 #define ACCEPT_BATCH 16
 #define COMPLAIN_INTERVAL_MS 10000
 #define PAUSE_MS 100
+/* So long may the loop serve containers alone: then what else there is to do gets its turn, too. */
+#define OTHERS_WAIT_MS 2
 /* Descriptors kept for the control socket, rolegate-netd and STS. */
 #define RESERVE_MAX 1024
 
@@ -78,6 +81,14 @@ static void on_resume(evutil_socket_t fd, short what, void *data)
 	}
 }
 
+static struct event *listener_of(const struct frontend_door *door, int fd)
+{
+	for (size_t i = 0; i < door->n_listeners; i++)
+		if (event_get_fd(door->listeners[i]) == fd)
+			return door->listeners[i];
+	return NULL;
+}
+
 static void on_accept_failed(struct frontend_door *door, int fd, int error, int64_t now_ms)
 {
 	struct frontend *f = door->frontend;
@@ -93,9 +104,7 @@ static void on_accept_failed(struct frontend_door *door, int fd, int error, int6
 	case EBADF:
 	case ENOTSOCK:
 		/* It is no listener any more, and would be readable for ever. */
-		for (size_t i = 0; i < door->n_listeners; i++)
-			if (event_get_fd(door->listeners[i]) == fd)
-				event_del(door->listeners[i]);
+		event_del(listener_of(door, fd));
 		if (!door->container)
 			shared_doors_broken(f);
 		else if (f->broken)
@@ -103,6 +112,28 @@ static void on_accept_failed(struct frontend_door *door, int fd, int error, int6
 		break;
 	default: /* EAGAIN, or a peer that left meanwhile */
 		break;
+	}
+}
+
+static void on_others(evutil_socket_t fd, short what, void *data)
+{
+	struct frontend *f = data;
+
+	(void)fd;
+	(void)what;
+	f->others_wait = false;
+	f->others_ms = clock_now_ms();
+}
+
+void frontend_rank(struct frontend *f, struct event *ev, int64_t now_ms)
+{
+	bool long_ago = now_ms - f->others_ms >= OTHERS_WAIT_MS;
+
+	event_loop_rank(ev, !(f->others_wait && long_ago));
+	if (!f->others_wait && long_ago) {
+		f->others_wait = true;
+		f->others_ms = now_ms;
+		event_active(f->others, EV_TIMEOUT, 0);
 	}
 }
 
@@ -114,6 +145,7 @@ static void on_listener(evutil_socket_t fd, short what, void *data)
 	struct sockaddr_storage peer;
 
 	(void)what;
+	frontend_rank(f, listener_of(own, (int)fd), now_ms);
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		socklen_t len = sizeof(peer);
 		int client = accept4((int)fd, (struct sockaddr *)&peer, &len,
@@ -168,9 +200,13 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 
 static void on_turn(evutil_socket_t fd, short what, void *data)
 {
+	struct frontend *f = data;
+	int64_t now_ms = clock_now_ms();
+
 	(void)fd;
 	(void)what;
-	turns_give(data, clock_now_ms());
+	frontend_rank(f, f->turn, now_ms);
+	turns_give(f, now_ms);
 }
 
 static void on_upstream(struct metadata_item *item, void *data)
@@ -198,7 +234,7 @@ static const char *architecture(void)
 
 static void free_timers(struct frontend *f)
 {
-	struct event *const timers[] = {f->timer, f->turn, f->resume, f->drain_timer};
+	struct event *const timers[] = {f->timer, f->turn, f->resume, f->others, f->drain_timer};
 
 	for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++)
 		if (timers[i])
@@ -226,11 +262,14 @@ int frontend_new(struct event_base *base, struct upstream *upstream, struct fron
 	f->timer = evtimer_new(base, on_timer, f);
 	f->turn = evtimer_new(base, on_turn, f);
 	f->resume = evtimer_new(base, on_resume, f);
-	if (!f->timer || !f->turn || !f->resume) {
+	f->others = event_new(base, -1, 0, on_others, f);
+	if (!f->timer || !f->turn || !f->resume || !f->others) {
 		free_timers(f);
 		free(f);
 		return -ENOMEM;
 	}
+	event_loop_rank(f->timer, true); /* answers are due */
+	event_loop_rank(f->turn, true);
 	f->descriptors_max = descriptors_max();
 	TAILQ_INIT(&f->doors);
 	TAILQ_INIT(&f->turns);
@@ -292,6 +331,8 @@ int frontend_door_listen(struct frontend_door *door, int fd)
 		return -ENOMEM;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	struct event *ev = event_new(f->base, fd, EV_READ | EV_PERSIST, on_listener, door);
+	if (ev)
+		event_loop_rank(ev, true);
 	if (!ev || (!f->deaf && event_add(ev, NULL) < 0)) {
 		if (ev)
 			event_free(ev);

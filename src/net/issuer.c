@@ -17,6 +17,9 @@
 #define CALL_TIMEOUT_MS 15000
 #define FIRST_CALL_TIMEOUT_MS 5000
 
+/* Calls started in one go: what takes longer than one request of a container's comes in parts. */
+#define START_BATCH 2
+
 struct issuer_call {
 	TAILQ_ENTRY(issuer_call) link;
 	struct issuer *issuer;
@@ -124,6 +127,7 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 	struct issuer *i = data;
 	struct session *s;
 	int64_t wait_ms = i->held_until_ms - clock_now_ms();
+	unsigned started = 0;
 	uint64_t ticks;
 
 	(void)what;
@@ -131,9 +135,12 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 	ssize_t n = read((int)fd, &ticks, sizeof(ticks));
 	(void)n;
 	if (wait_ms <= 0)
-		while ((s = session_pool_next(i->pool, clock_now_ms(), &wait_ms)))
+		while (started < START_BATCH &&
+		       (s = session_pool_next(i->pool, clock_now_ms(), &wait_ms))) {
 			start(i, s);
-	arm(i, wait_ms);
+			started++;
+		}
+	arm(i, started < START_BATCH ? wait_ms : 0);
 }
 
 void issuer_hold(struct issuer *i, int64_t ms)

@@ -12,6 +12,8 @@
 
 #define RECONNECT_MIN_MS 50
 #define RECONNECT_MAX_MS 2000
+/* Requests sent in one go: a thousand at once would keep containers waiting. */
+#define SEND_BATCH 8
 
 /* A request that is queued or under way. */
 struct netd_op {
@@ -150,12 +152,17 @@ static void on_writable(evutil_socket_t fd, short what, void *data)
 {
 	struct netd_client *client = data;
 	struct netd_op *op, *next;
+	unsigned sent = 0;
 
 	(void)what;
 	for (op = TAILQ_FIRST(&client->ops); op; op = next) {
 		next = TAILQ_NEXT(op, link);
 		if (op->sent)
 			continue;
+		if (sent++ == SEND_BATCH) {
+			event_add(client->write_event, NULL);
+			return;
+		}
 		int r = fd_send((int)fd, &op->request, sizeof(op->request), op->fds, op->n_fds);
 		if (r == -EAGAIN) {
 			event_add(client->write_event, NULL);

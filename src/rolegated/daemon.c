@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "net/control_server.h"
+#include "net/event_loop.h"
 #include "net/fetch.h"
 #include "net/host_credentials.h"
 #include "net/sts_client.h"
@@ -445,7 +446,7 @@ int daemon_new(const char *config_path, struct config *config, struct daemon **r
 	d->config = *config;
 	apply_log(&d->config);
 	d->config_path = strdup(config_path);
-	d->base = event_base_new();
+	d->base = event_loop_new();
 	int r = d->config_path && d->base ? start(d, diag) : -ENOMEM;
 	if (r < 0) {
 		if (diag->text[0] == '\0')

@@ -1,8 +1,8 @@
 /* privileges: how rolegated gives up what it does not need. Stages (the third is sandbox.h):
  *
  *	privileges_prepare()  at start, as whoever started us.
- *		Should: forbid core dumps and ptrace, raise the descriptor limit; choose the user
- *		to be.
+ *		Should: forbid core dumps and ptrace, raise the descriptor limit and the scheduling
+ *		priority; choose the user to be.
  *	privileges_drop()     once the control socket, the state directory and the token key are
  *		open.
  *		Should: become that user; lose every capability and the way back (bounding set,

@@ -173,7 +173,9 @@ int state_save(const struct state *state, const struct container *c)
 	if (!buf_ok(&text))
 		return -ENOMEM;
 	int r = name_of(c->id, name, sizeof(name));
-	return r < 0 ? r : file_write_atomic(state->containers_fd, name, text.data, text.len, 0600);
+	/* Unsynced: what went down with the host is of no use after it has come up again. */
+	return r < 0 ? r
+		     : file_write_unsynced(state->containers_fd, name, text.data, text.len, 0600);
 }
 
 int state_drop(const struct state *state, const char *id)
@@ -220,6 +222,13 @@ static int load_one(const struct state *state, const char *name, state_cb *cb, v
 	int r = file_read_at(state->containers_fd, name, STATE_FILE_MAX, &text, &len);
 	if (r < 0)
 		return diag_fail(-r, diag, NULL, "cannot be read: %s", strerror(-r));
+	if (len == 0) {
+		free(text);
+		log_info(NULL,
+			 "state file %s is empty: it was being written when the host went down",
+			 name);
+		return unlinkat(state->containers_fd, name, 0) < 0 ? -errno : 0;
+	}
 	r = container_state_parse(text, len, &s, diag);
 	free(text);
 	if (r < 0)

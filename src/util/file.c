@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,7 +79,8 @@ static int write_all(int fd, const char *data, size_t len)
 	return 0;
 }
 
-int file_write_atomic(int dir_fd, const char *name, const void *data, size_t len, mode_t mode)
+static int write_and_rename(int dir_fd, const char *name, const void *data, size_t len, mode_t mode,
+			    bool sync)
 {
 	char temporary[300];
 
@@ -91,13 +93,23 @@ int file_write_atomic(int dir_fd, const char *name, const void *data, size_t len
 	if (fd < 0)
 		return -errno;
 	int r = write_all(fd, data, len);
-	if (r == 0 && fsync(fd) < 0)
+	if (r == 0 && sync && fsync(fd) < 0)
 		r = -errno;
 	if (r == 0 && renameat(dir_fd, temporary, dir_fd, name) < 0)
 		r = -errno;
 	if (r < 0)
 		(void)unlinkat(dir_fd, temporary, 0);
 	return r;
+}
+
+int file_write_atomic(int dir_fd, const char *name, const void *data, size_t len, mode_t mode)
+{
+	return write_and_rename(dir_fd, name, data, len, mode, true);
+}
+
+int file_write_unsynced(int dir_fd, const char *name, const void *data, size_t len, mode_t mode)
+{
+	return write_and_rename(dir_fd, name, data, len, mode, false);
 }
 
 int file_replace(const char *path, const void *data, size_t len)

@@ -14,6 +14,10 @@ int file_read_at(int dir_fd, const char *path, size_t max, char **ret_text, size
  * file, fsync and rename, so that a reader sees the old or the new contents. 0 or -errno. */
 int file_write_atomic(int dir_fd, const char *name, const void *data, size_t len, mode_t mode);
 
+/* file_write_unsynced(…): the same without fsync, which takes milliseconds on a disk: for what means
+ * nothing after a power cut, which may leave it empty. */
+int file_write_unsynced(int dir_fd, const char *name, const void *data, size_t len, mode_t mode);
+
 /* file_replace(path, data, len): replace the contents of a regular file that exists, by a temporary
  * file beside it and rename; mode and owner stay. For files that need not survive a power cut:
  * nothing is synced. 0 or -errno. */
