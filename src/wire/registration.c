@@ -11,6 +11,11 @@
 #define LABEL_KEY_MAX 128
 #define LABEL_VALUE_MAX 256
 #define ALLOW_PATH_MAX 256
+/* What sts_assume_role_check() judges in characters cannot be longer in bytes: UTF-8, of Latin-1 alone in
+ * a policy. */
+#define SESSION_POLICY_BYTES_MAX (2 * 2048)
+#define TAG_KEY_BYTES_MAX (4 * 128)
+#define TAG_VALUE_BYTES_MAX (4 * 256)
 #define IMAGE_REF_MAX 512
 #define SESSION_NAME_TEXT_MAX 256 /* a template; without places STS's 64 */
 
@@ -111,7 +116,7 @@ static int parse_source_identity(struct parse *p, const char *field, json_t *val
 
 static int parse_session_policy(struct parse *p, const char *field, json_t *value)
 {
-	return take_string(p, field, value, 2048, &p->r->role.session_policy);
+	return take_string(p, field, value, SESSION_POLICY_BYTES_MAX, &p->r->role.session_policy);
 }
 
 static int parse_duration(struct parse *p, const char *field, json_t *value)
@@ -127,8 +132,8 @@ static int parse_policy_arns(struct parse *p, const char *field, json_t *value)
 
 static int parse_transitive(struct parse *p, const char *field, json_t *value)
 {
-	return take_string_list(p, field, value, STS_TAGS_MAX, 128, &p->r->role.transitive_tag_keys,
-				&p->r->role.n_transitive_tag_keys);
+	return take_string_list(p, field, value, STS_TAGS_MAX, TAG_KEY_BYTES_MAX,
+				&p->r->role.transitive_tag_keys, &p->r->role.n_transitive_tag_keys);
 }
 
 static int compare_tags(const void *a, const void *b)
@@ -152,7 +157,8 @@ static int parse_tags(struct parse *p, const char *field, json_t *value)
 	json_object_foreach (value, key, item) {
 		struct sts_tag *tag = &role->tags[role->n_tags++];
 		tag->key = strdup(key);
-		int r = tag->key ? take_string(p, field, item, 256, &tag->value) : no_memory(p);
+		int r = tag->key ? take_string(p, field, item, TAG_VALUE_BYTES_MAX, &tag->value)
+				 : no_memory(p);
 		if (r == 0 && !tag->value && !(tag->value = strdup("")))
 			r = no_memory(p);
 		if (r < 0)

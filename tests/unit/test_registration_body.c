@@ -156,12 +156,52 @@ static void test_daemon_reads_it(void **state)
 	registration_free(r);
 }
 
+/* AWS counts characters, and "é" is one of two bytes. */
+static void test_limits_are_in_characters(void **state)
+{
+	static const struct {
+		const char *before, *character, *after;
+		size_t max; /* of the character */
+		const char *field;
+	} cases[] = {
+		{"\"session_tags\":{\"k\":\"", "\xc3\xa9", "\"}", 256, "session_tags"},
+		{"\"session_tags\":{\"k\":\"", "\xf0\x90\x8d\x88", "\"}", 256, "session_tags"},
+		{"\"session_tags\":{\"", "\xe6\x97\xa5", "\":\"v\"}", 128, "session_tags"},
+		{"\"session_policy\":\"{\\\"a\\\":\\\"", "\xc3\xa9", "\\\"}\"", 2048 - 8,
+		 "session_policy"},
+	};
+	const struct registration_defaults defaults = {.duration_s = 3600};
+
+	(void)state;
+	for (size_t i = 0; i < N(cases); i++) {
+		for (size_t n = cases[i].max; n <= cases[i].max + 1; n++) {
+			_cleanup_buf_ struct buf body = {0};
+			struct registration *r = NULL;
+			struct diag diag = {0};
+			buf_puts(&body, "{\"role_arn\":\"" ROLE "\",\"netns\":\"/run/netns/x\",");
+			buf_puts(&body, cases[i].before);
+			for (size_t k = 0; k < n; k++)
+				buf_puts(&body, cases[i].character);
+			buf_puts(&body, cases[i].after);
+			buf_puts(&body, "}");
+			int e = registration_parse("c", body.data, body.len, &defaults, &r, &diag);
+			if (e != (n > cases[i].max ? -EINVAL : 0))
+				fail_msg("case %zu, %zu: %d, %s: %s", i, n, e, diag.field,
+					 diag.text);
+			if (e < 0)
+				assert_string_equal(diag.field, cases[i].field);
+			registration_free(r);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_print),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_daemon_reads_it),
+		cmocka_unit_test(test_limits_are_in_characters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
