@@ -405,6 +405,16 @@ struct session *session_pool_finished(struct session_pool *pool, struct session 
 	return s;
 }
 
+void session_pool_retry(struct session_pool *pool, int64_t now_ms)
+{
+	struct session *s;
+
+	pool->probe_pause_ms = 0;
+	TAILQ_FOREACH (s, &pool->sessions, link)
+		if (!s->in_flight && !session_valid(s, now_ms) && s->next_ms > now_ms)
+			s->next_ms = now_ms;
+}
+
 struct session_pool_view session_pool_view(struct session_pool *pool, int64_t now_ms)
 {
 	struct session_pool_view view = {.in_flight = pool->in_flight, .outage = is_outage(pool)};

@@ -85,6 +85,10 @@ struct session *session_pool_finished(struct session_pool *pool, struct session 
 				      const struct sts_result *result, int64_t now_ms,
 				      int64_t wall_s, uint32_t random);
 
+/* session_pool_retry(pool, now_ms): whatever was in the way may have been mended: what has no valid
+ * credentials need not sit its backoff out. */
+void session_pool_retry(struct session_pool *pool, int64_t now_ms);
+
 /* What an operator sees of it. */
 struct session_pool_view {
 	size_t queue;	/* due, and not called for yet */

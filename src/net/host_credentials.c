@@ -371,6 +371,32 @@ void host_credentials_forget(struct host_credentials *h, const struct credential
 	event_del(h->refresh);
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+void host_credentials_reconfigure(struct host_credentials *h, const struct config *old)
+{
+	enum config_base_credentials source = h->config->aws.base_credentials;
+	bool same = source == old->aws.base_credentials &&
+		    same_text(h->config->aws.base_file, old->aws.base_file) &&
+		    same_text(h->config->aws.base_profile, old->aws.base_profile) &&
+		    (source != BASE_IMDS ||
+		     same_text(h->config->aws.imds_endpoint, old->aws.imds_endpoint));
+
+	if (same && source != BASE_FILE)
+		return;
+	if (!same) {
+		h->cached = credentials_unref(h->cached);
+		event_del(h->refresh);
+	}
+	/* What is under way asks the old source. */
+	h->call = imds_call_cancel(h->call);
+	h->fetched = credentials_unref(h->fetched);
+	fetch_begin(h);
+}
+
 const char *host_credentials_region(const struct host_credentials *h)
 {
 	return h->region;

@@ -42,6 +42,10 @@ void host_credentials_cancel(struct host_credentials *h, host_credentials_cb *cb
 /* host_credentials_forget(h, c): STS said `c` has expired: do not hand it out again. */
 void host_credentials_forget(struct host_credentials *h, const struct credentials *c);
 
+/* host_credentials_reconfigure(h, old): the configuration has changed from `old`. From another source they
+ * are fetched at once, and those held are given up; a file is read again, and those held do until then. */
+void host_credentials_reconfigure(struct host_credentials *h, const struct config *old);
+
 /* The instance's region from IMDS (placement/region), fetched together with the first credentials
  * when base_credentials = imds; NULL when unknown. */
 const char *host_credentials_region(const struct host_credentials *h);

@@ -125,6 +125,7 @@ static void apply_reload(struct daemon *d, const struct config *config,
 		metadata_cache_forget(upstream_cache(d->upstream));
 		upstream_prefetch(d->upstream);
 	}
+	host_credentials_reconfigure(d->base_credentials, &old);
 	config_deinit(&old);
 	apply_log(&d->config);
 	/* Always: the file may have been rotated. */
@@ -132,6 +133,7 @@ static void apply_reload(struct daemon *d, const struct config *config,
 		log_error(NULL, "reload: %s; the audit goes on where it was", diag.text);
 	session_pool_configure(&d->pool, (unsigned)d->config.aws.sts_max_in_flight,
 			       (unsigned)d->config.aws.sts_max_per_second, clock_now_ms());
+	session_pool_retry(&d->pool, clock_now_ms());
 	record_message(d, RECORD_RELOADED,
 		       changes.all.len > 0 && buf_ok(&changes.all) ? changes.all.data
 								   : "nothing has changed");

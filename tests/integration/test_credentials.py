@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import tempfile
 import time
 
@@ -143,6 +144,40 @@ def test_base_credentials_from_a_file():
         host.register("c")
         assert [r for r in host.fake.requests("imds") if "/iam" in r["path"]] == []
     shutil.rmtree(directory)
+
+
+def test_base_credentials_change_with_a_reload():
+    with Host(fake_options=["--static-key", "AKIATEST:static/secret", "--static-key", "AKIANEXT:next/secret"]) as host:
+        file = host.dir / "credentials"
+
+        def reload(source, *profile):
+            file.write_text("".join(f"[{name}]\naws_access_key_id={key}\naws_secret_access_key={secret}\n"
+                                    for name, key, secret in profile))
+            host.settings["aws"]["base_credentials"] = source
+            host.write_settings()
+            before = host.daemon.text().count("configuration and policy reloaded")
+            host.daemon.process.send_signal(signal.SIGHUP)
+            host.wait(lambda: host.daemon.text().count("configuration and policy reloaded") > before, "the reload")
+
+        def key_used(name, **fields):
+            host.container(name, connected=False)
+            host.put(name, name, **fields)
+            return host.fake.requests("sts", action="AssumeRole")[-1]["access_key"]
+
+        good, changed = ("default", "AKIATEST", "static/secret"), ("default", "AKIANEXT", "next/secret")
+        assert key_used("a").startswith("ASIAHOST")
+        reload(f"file:{file}", good)
+        assert key_used("b") == "AKIATEST"
+        reload(f"file:{file}", changed)  # the same source: read again
+        assert key_used("c") == "AKIANEXT"
+        reload(f"file:{file}#gone", changed)
+        host.container("d", connected=False)
+        assert host.put("d", wait_s=0)[0] == 504
+        assert "gone" in host.wait(lambda: host.show("d")["last_error"], "the error")
+        reload(f"file:{file}", good)
+        host.wait(lambda: host.show("d")["state"] == "ready", "d, without sitting its backoff out", 5)
+        reload("imds")
+        assert key_used("e").startswith("ASIAHOST")
 
 
 def test_base_credentials_from_the_environment():
