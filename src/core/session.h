@@ -19,12 +19,15 @@
  * never replaced by an error.
  *
  * When to renew, for a life of L:
- *	asked for         after 0.40 to 0.50 L; after 0.30 to 0.40 L if STS has been failing, so
- *that the next outage finds as much life left as can be had never asked for   when 27 to 30 minutes
- *are left, if that is later: fewer calls, and yet an outage of 25 minutes goes unnoticed should the
- *container ask after all When to retry while credentials are valid: in at most a quarter of what
- *they have left (and at most 5 minutes), so that the retries grow denser towards the end; and so a
- *fleet that comes out of an outage comes back in the order of need, not all at once.
+ *
+ *	asked for	after 0.40 to 0.50 L; after 0.30 to 0.40 L if STS has been failing, so that the
+ *			next outage finds as much life left as can be had
+ *	never asked for	with 27 to 30 minutes left, if that is later: fewer calls, and yet an outage of
+ *			25 minutes goes unnoticed should the container ask after all
+ *
+ * When to retry while credentials are valid: in at most a quarter of what they have left (and at most
+ * 5 minutes), so that the retries grow denser towards the end; and so a fleet that comes out of an
+ * outage comes back in the order of need, not all at once.
  */
 #pragma once
 

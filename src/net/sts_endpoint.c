@@ -72,6 +72,7 @@ int sts_endpoint_resolve(const struct config *config, const char *region, struct
 	_cleanup_buf_ struct buf aws = {0};
 	_cleanup_free_ char *name = NULL;
 	const char *text = config->aws.sts_endpoint;
+	char signing_region[AWS_REGION_SIZE];
 	int r;
 
 	*ret = (struct sts_endpoint){0};
@@ -90,7 +91,8 @@ int sts_endpoint_resolve(const struct config *config, const char *region, struct
 		r = take_apart(text, &endpoint, &name, diag);
 	if (r < 0)
 		return r;
-	endpoint.signing_region = strdup(aws_sts_signing_region(name, region));
+	aws_sts_signing_region(name, region, signing_region);
+	endpoint.signing_region = strdup(signing_region);
 	if (!endpoint.signing_region)
 		return diag_fail(ENOMEM, diag, NULL, "out of memory");
 	*ret = endpoint;

@@ -1,9 +1,9 @@
 #include "wire/aws_partition.h"
 
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
-
-#define REGION_MAX 63 /* one DNS label */
 
 static const struct partition {
 	const char *name;
@@ -21,7 +21,7 @@ int aws_region_check(const char *region, struct diag *diag)
 {
 	size_t len = strlen(region);
 
-	if (len == 0 || len > REGION_MAX ||
+	if (len == 0 || len >= AWS_REGION_SIZE ||
 	    strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") != len || region[0] == '-' ||
 	    region[len - 1] == '-')
 		return diag_fail(EINVAL, diag, "region", "\"%.80s\" is no region's name", region);
@@ -62,7 +62,42 @@ int aws_sts_endpoint(const char *region, const char *partition, struct buf *out,
 	return buf_ok(out) ? 0 : diag_fail(ENOMEM, diag, NULL, "out of memory");
 }
 
-const char *aws_sts_signing_region(const char *host, const char *region)
+/* The rest of a host name of AWS's, before its suffix; 0: it is none. */
+static size_t before_suffix(const char *host)
 {
-	return strcasecmp(host, "sts.amazonaws.com") == 0 ? "us-east-1" : region;
+	static const char *const dual_stack[] = {"api.aws", "api.amazonwebservices.com.cn",
+						 "api.amazonwebservices.eu"};
+	size_t len = strlen(host);
+
+	for (size_t i = 0; i < N_PARTITIONS + sizeof(dual_stack) / sizeof(dual_stack[0]); i++) {
+		const char *suffix =
+			i < N_PARTITIONS ? partitions[i].suffix : dual_stack[i - N_PARTITIONS];
+		size_t n = strlen(suffix);
+		if (len > n + 1 && host[len - n - 1] == '.' &&
+		    strcasecmp(host + len - n, suffix) == 0)
+			return len - n - 1;
+	}
+	return 0;
+}
+
+void aws_sts_signing_region(const char *host, const char *region, char ret[static AWS_REGION_SIZE])
+{
+	size_t len = before_suffix(host);
+	char named[AWS_REGION_SIZE];
+
+	snprintf(ret, AWS_REGION_SIZE, "%s", region);
+	if (strcasecmp(host, "sts.amazonaws.com") == 0)
+		snprintf(ret, AWS_REGION_SIZE, "us-east-1");
+	for (size_t at = 0; at < len; at += strcspn(host + at, ".") + 1) {
+		size_t label = strcspn(host + at, ".");
+		bool is_sts = (label == 3 && strncasecmp(host + at, "sts", 3) == 0) ||
+			      (label == 8 && strncasecmp(host + at, "sts-fips", 8) == 0);
+		if (!is_sts || at + label >= len)
+			continue;
+		const char *next = host + at + label + 1;
+		snprintf(named, sizeof(named), "%.*s", (int)strcspn(next, "."), next);
+		if (aws_region_check(named, NULL) == 0)
+			memcpy(ret, named, sizeof(named));
+		return;
+	}
 }

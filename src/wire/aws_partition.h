@@ -8,6 +8,8 @@
 #include "util/buf.h"
 #include "util/diag.h"
 
+#define AWS_REGION_SIZE 64 /* one DNS label */
+
 /* aws_region_check(region, diag): a region becomes part of a host name and of a signature, so only
  * lower-case letters, digits and hyphens, 1 to 63. 0 or -EINVAL. */
 int aws_region_check(const char *region, struct diag *diag);
@@ -23,6 +25,7 @@ const char *aws_partition_suffix(const char *partition);
  * NULL means the region's own. 0, -EINVAL for a bad region or unknown partition, or -ENOMEM. */
 int aws_sts_endpoint(const char *region, const char *partition, struct buf *out, struct diag *diag);
 
-/* aws_sts_signing_region(host, region): the region in the signature of a call to `host`: the global
- * endpoint of the aws partition wants us-east-1 from everyone, all others `region`. */
-const char *aws_sts_signing_region(const char *host, const char *region);
+/* aws_sts_signing_region(host, region, ret): the region in the signature of a call to `host`: the one that
+ * the name of an endpoint of AWS's says (regional, FIPS, dual-stack, VPC); us-east-1 for the global one of
+ * the aws partition; for all others `region`, which aws_region_check() has passed. */
+void aws_sts_signing_region(const char *host, const char *region, char ret[static AWS_REGION_SIZE]);
