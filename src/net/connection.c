@@ -418,7 +418,7 @@ static void on_event(evutil_socket_t fd, short what, void *data)
 	int64_t now_ms = clock_now_ms();
 
 	(void)fd;
-	frontend_rank(c->door->frontend, &c->event, now_ms);
+	frontend_rank(c->door->frontend, &c->event, c->door, now_ms);
 	if (what & EV_WRITE)
 		on_writable(c, now_ms);
 	else

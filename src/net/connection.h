@@ -121,9 +121,11 @@ struct frontend {
 	void *drained_data;
 };
 
-/* frontend_rank(f, ev, now_ms): called by an event of the front end's that runs: how urgent it is the next
- * time. While ordinary events (see event_loop.h) have been waiting for long, it is as ordinary as they. */
-void frontend_rank(struct frontend *f, struct event *ev, int64_t now_ms);
+/* frontend_rank(f, ev, door, now_ms): called by an event of a door's that runs: how urgent it is the next
+ * time (see event_loop.h). A container within its share (turns.h) is urgent; one past it is as ordinary as
+ * all else, and so is everyone once all else has been waiting for long. */
+void frontend_rank(struct frontend *f, struct event *ev, struct frontend_door *door,
+		   int64_t now_ms);
 
 /* frontend_connection_gone(f): a connection was freed; a drain may have come to its end. */
 void frontend_connection_gone(struct frontend *f);

@@ -2,7 +2,6 @@
 
 enum rank { URGENT, ORDINARY, N_RANKS };
 
-/* Callbacks differ; so long, and the batch is over, too. */
 #define BATCH_US 500
 
 struct event_base *event_loop_new(void)

@@ -19,7 +19,7 @@
 #define COMPLAIN_INTERVAL_MS 10000
 #define PAUSE_MS 100
 /* So long may the loop serve containers alone: then what else there is to do gets its turn, too. */
-#define OTHERS_WAIT_MS 2
+#define OTHERS_WAIT_MS 10
 /* Descriptors kept for the control socket, rolegate-netd and STS. */
 #define RESERVE_MAX 1024
 
@@ -125,12 +125,13 @@ static void on_others(evutil_socket_t fd, short what, void *data)
 	f->others_ms = clock_now_ms();
 }
 
-void frontend_rank(struct frontend *f, struct event *ev, int64_t now_ms)
+void frontend_rank(struct frontend *f, struct event *ev, struct frontend_door *door, int64_t now_ms)
 {
-	bool long_ago = now_ms - f->others_ms >= OTHERS_WAIT_MS;
+	bool within_share = TAILQ_EMPTY(&door->turns) && !turns_had_enough(door, now_ms);
+	int64_t since_ms = now_ms - f->others_ms;
 
-	event_loop_rank(ev, !(f->others_wait && long_ago));
-	if (!f->others_wait && long_ago) {
+	event_loop_rank(ev, within_share && !(f->others_wait && since_ms >= OTHERS_WAIT_MS));
+	if (!f->others_wait && since_ms >= OTHERS_WAIT_MS) {
 		f->others_wait = true;
 		f->others_ms = now_ms;
 		event_active(f->others, EV_TIMEOUT, 0);
@@ -145,7 +146,7 @@ static void on_listener(evutil_socket_t fd, short what, void *data)
 	struct sockaddr_storage peer;
 
 	(void)what;
-	frontend_rank(f, listener_of(own, (int)fd), now_ms);
+	frontend_rank(f, listener_of(own, (int)fd), own, now_ms);
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		socklen_t len = sizeof(peer);
 		int client = accept4((int)fd, (struct sockaddr *)&peer, &len,
@@ -200,13 +201,9 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 
 static void on_turn(evutil_socket_t fd, short what, void *data)
 {
-	struct frontend *f = data;
-	int64_t now_ms = clock_now_ms();
-
 	(void)fd;
 	(void)what;
-	frontend_rank(f, f->turn, now_ms);
-	turns_give(f, now_ms);
+	turns_give(data, clock_now_ms());
 }
 
 static void on_upstream(struct metadata_item *item, void *data)
@@ -269,7 +266,6 @@ int frontend_new(struct event_base *base, struct upstream *upstream, struct fron
 		return -ENOMEM;
 	}
 	event_loop_rank(f->timer, true); /* answers are due */
-	event_loop_rank(f->turn, true);
 	f->descriptors_max = descriptors_max();
 	TAILQ_INIT(&f->doors);
 	TAILQ_INIT(&f->turns);

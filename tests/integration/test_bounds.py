@@ -125,6 +125,27 @@ def test_a_flood_and_slow_clients_do_not_slow_another(crowd, what):
     assert min(beside) < max(10 * alone, FLOOR_S * SLOW), (beside, alone)
 
 
+def test_floods_do_not_starve_all_else(crowd):
+    """Containers go first in the loop, but not for ever: operators are answered, and STS is called."""
+    processes = [flood(crowd.containers[name], (HEAD.format(CREDENTIALS, crowd.containers[name].token()) * 100)
+                       .encode("unicode_escape").decode(), seconds=60 * SLOW) for name in ("loud", "slow0", "slow1", "slow2")]
+    try:
+        took = []
+        for _ in range(5):
+            began = time.monotonic()
+            assert crowd.api("GET", "/v1/containers/quiet")[0] == 200
+            took.append(time.monotonic() - began)
+        before = crowd.show("quiet")["access_key_id"]
+        assert crowd.api("POST", "/v1/containers/quiet/refresh")[0] == 202
+        crowd.wait(lambda: crowd.show("quiet")["access_key_id"] != before, "credentials of another call", 5)
+        assert all(process.poll() is None for process in processes)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert min(took) < 0.5 * SLOW, took
+
+
 def test_a_client_that_does_not_read_its_answers(crowd):
     """It gets a bounded amount of memory, and no more turns."""
     quiet, loud = crowd.containers["quiet"], crowd.containers["loud"]

@@ -217,12 +217,41 @@ static void test_outage(void **state)
 	session_pool_deinit(&pool);
 }
 
+/* After a reload: what was in the way may be mended, be it an outage or a denial. */
+static void test_retry(void **state)
+{
+	struct session_pool pool;
+	struct session *s[4];
+	int64_t wait_ms, now_ms = 1000;
+
+	(void)state;
+	session_pool_init(&pool, 4, 100, 0);
+	for (int i = 0; i < 4; i++) {
+		char request[] = {(char)('a' + i), 0};
+		s[i] = session_pool_acquire(&pool, request, ROLE, 0);
+		assert_ptr_equal(next(&pool, 0), s[i]);
+	}
+	finish(&pool, s[0], STS_OK, now_ms);
+	finish(&pool, s[1], STS_DENIED, now_ms);
+	finish(&pool, s[2], STS_RETRY, now_ms);
+	assert_null(session_pool_next(&pool, now_ms + 1, &wait_ms));
+	session_pool_retry(&pool, now_ms + 1);
+	/* Neither the valid one nor the one whose call is out. */
+	assert_int_equal(session_pool_view(&pool, now_ms + 1).queue, 2);
+	assert_non_null(next(&pool, now_ms + 1));
+	assert_non_null(next(&pool, now_ms + 1));
+	assert_null(next(&pool, now_ms + 1));
+	assert_int_equal(session_pool_view(&pool, now_ms + 1).in_flight, 3);
+	session_pool_deinit(&pool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shared),	   cmocka_unit_test(test_order),
 		cmocka_unit_test(test_fairness),   cmocka_unit_test(test_burst_and_rate),
 		cmocka_unit_test(test_throttling), cmocka_unit_test(test_outage),
+		cmocka_unit_test(test_retry),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
