@@ -102,5 +102,6 @@ void settings_warn_idle(const struct config *config)
 		log_warning(NULL, "[control] tls_cert, tls_key and tls_client_ca have no effect "
 				  "without tls_listen");
 	if (config->aws.ec2_endpoint)
-		log_warning(NULL, "[aws] ec2_endpoint has no effect in this version");
+		log_warning(NULL,
+			    "[aws] ec2_endpoint is reserved: it has no effect in this version");
 }
