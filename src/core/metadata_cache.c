@@ -208,6 +208,11 @@ static void empty_queue(struct metadata_cache *cache)
 		unqueue(cache, item);
 }
 
+bool metadata_cache_outage(const struct metadata_cache *cache)
+{
+	return cache->failures >= METADATA_OUTAGE;
+}
+
 static int64_t retry_at(unsigned failures, int64_t now_ms)
 {
 	int64_t wait_ms = RETRY_MIN_MS;
@@ -243,11 +248,11 @@ void metadata_cache_finished(struct metadata_cache *cache, struct metadata_item 
 			     int64_t modified_s, int64_t now_ms)
 {
 	item->state = ITEM_IDLE;
-	if (result == METADATA_NO_REPLY) {
-		cache->retry_ms = retry_at(++cache->failures, now_ms);
-		empty_queue(cache);
-	} else {
+	if (result != METADATA_NO_REPLY)
 		cache->retry_ms = cache->failures = 0;
+	else if (++cache->failures >= METADATA_OUTAGE) {
+		cache->retry_ms = retry_at(cache->failures - METADATA_OUTAGE + 1, now_ms);
+		empty_queue(cache);
 	}
 	if (result == METADATA_GOT && set_value(cache, item, value, len) < 0)
 		result = METADATA_REFUSED;

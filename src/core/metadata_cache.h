@@ -2,8 +2,9 @@
  * is to be asked next. No I/O: net/upstream does the asking; time is passed in.
  *
  * Any number of clients that need the same path cause one request. Everything is bounded: items,
- * bytes, requests under way. After a failure an item, and after a failure to connect the whole
- * service, is left alone for a while: clients then have their answer at once instead of waiting.
+ * bytes, requests under way. After a failure an item, and after METADATA_OUTAGE requests without a
+ * reply the whole service, is left alone for a while: clients then have their answer at once instead
+ * of waiting.
  */
 #pragma once
 
@@ -16,6 +17,7 @@
 
 #define METADATA_ITEMS_MAX 512
 #define METADATA_BYTES_MAX (1024 * 1024) /* of values, all together */
+#define METADATA_OUTAGE 3 /* fewer may be the fault of a single path */
 #define METADATA_VALUE_MAX (64 * 1024)	 /* of one; IMDS's largest is user-data with 16 KiB */
 
 enum metadata_known {
@@ -48,8 +50,8 @@ struct metadata_cache {
 	TAILQ_HEAD(metadata_queue, metadata_item) urgent, prefetch; /* to be asked for */
 	struct metadata_item *buckets[METADATA_BUCKETS];
 	size_t n_items, n_bytes;
-	int64_t retry_ms; /* the service does not answer: not to be asked before */
-	unsigned failures;
+	int64_t retry_ms;   /* the service does not answer: not to be asked before */
+	unsigned failures; /* requests without a reply since the last reply */
 };
 
 void metadata_cache_init(struct metadata_cache *cache);
@@ -74,7 +76,7 @@ enum metadata_result {
 	METADATA_GOT,	   /* 200 */
 	METADATA_NOTHING,  /* 404 */
 	METADATA_REFUSED,  /* any other answer */
-	METADATA_NO_REPLY, /* none in time */
+	METADATA_NO_REPLY, /* no connection, or none in time */
 };
 
 /* metadata_cache_finished(cache, item, result, value, len, modified_s, now_ms): copies the value.
@@ -82,6 +84,9 @@ enum metadata_result {
 void metadata_cache_finished(struct metadata_cache *cache, struct metadata_item *item,
 			     enum metadata_result result, const char *value, size_t len,
 			     int64_t modified_s, int64_t now_ms);
+
+/* metadata_cache_outage(cache): the service as a whole does not answer. */
+bool metadata_cache_outage(const struct metadata_cache *cache);
 
 /* metadata_cache_forget(cache): everything that is not being asked for right now. */
 void metadata_cache_forget(struct metadata_cache *cache);

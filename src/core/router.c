@@ -220,7 +220,19 @@ static struct http_response answer_info(struct router *router, const struct cont
 		return no_credentials(router, s, now_ms);
 	if (!s->info_document)
 		return unavailable();
-	return text_response(HTTP_TYPE_TEXT, s->info_document, s->info_document_len);
+	struct http_response r =
+		text_response(HTTP_TYPE_TEXT, s->info_document, s->info_document_len);
+	r.modified_s = s->credentials->last_updated_s;
+	return r;
+}
+
+static struct http_response answer_versions(const struct container *c)
+{
+	struct http_response r =
+		text_response(HTTP_TYPE_TEXT, metadata_versions, strlen(metadata_versions));
+
+	r.modified_s = c->registered_at_s;
+	return r;
 }
 
 /* What is below iam/ and stands ready; false if the path is not there. */
@@ -344,8 +356,7 @@ static struct http_response answer_imds(struct question *q, const struct metadat
 	if (parsed < 0)
 		response = counted(q, http_response_not_found());
 	else if (!rest)
-		response = counted(q, text_response(HTTP_TYPE_TEXT, metadata_versions,
-						    strlen(metadata_versions)));
+		response = counted(q, answer_versions(q->c));
 	else
 		response = version_known ? answer_path(q, rest)
 					 : counted(q, http_response_not_found());

@@ -31,7 +31,7 @@ struct upstream {
 	struct metadata_cache cache;
 	LIST_HEAD(, request) requests;
 	unsigned in_flight;
-	bool down; /* the last request had no answer */
+	bool down; /* that it does not answer has been said */
 	upstream_cb *cb;
 	void *data;
 };
@@ -86,8 +86,10 @@ struct metadata_cache *upstream_cache(struct upstream *u)
 }
 
 /* One line when it stops answering, one when it answers again. */
-static void tell(struct upstream *u, bool down, const char *why)
+static void tell(struct upstream *u, const char *why)
 {
+	bool down = metadata_cache_outage(&u->cache);
+
 	if (down && !u->down)
 		log_warning(NULL,
 			    "the host's metadata at %s does not answer: %s; containers get what "
@@ -101,22 +103,23 @@ static void tell(struct upstream *u, bool down, const char *why)
 
 static void prefetch_children(struct upstream *u, const struct metadata_item *item);
 
-static enum metadata_result judge(struct upstream *u, const struct fetch_reply *reply,
-				  const char *path)
+static enum metadata_result judge(const struct fetch_reply *reply, const char *path)
 {
-	/* -EACCES and -EFBIG: it did answer, if not as it should. */
-	bool no_reply = reply->error < 0 && reply->error != -EACCES && reply->error != -EFBIG;
-
-	tell(u, no_reply, reply->error_text);
-	if (no_reply)
-		return METADATA_NO_REPLY;
 	if (reply->error == 0 && reply->status == 200)
 		return METADATA_GOT;
 	if (reply->error == 0 && reply->status == 404)
 		return METADATA_NOTHING;
 	log_debug(NULL, "the host's metadata has no answer to GET %s: HTTP %d %s", path,
 		  reply->status, reply->error_text);
-	return METADATA_REFUSED;
+	switch (-reply->error) {
+	case 0:
+	case EACCES:
+	case EFBIG:
+	case EIO:
+		return METADATA_REFUSED; /* it did answer, if not as it should */
+	default:
+		return METADATA_NO_REPLY;
+	}
 }
 
 static void finish(struct upstream *u, struct metadata_item *item, enum metadata_result result,
@@ -124,10 +127,11 @@ static void finish(struct upstream *u, struct metadata_item *item, enum metadata
 {
 	int64_t modified_s = 0;
 
-	if (reply && clock_parse_http_date(reply->last_modified, &modified_s) < 0)
+	if (clock_parse_http_date(reply->last_modified, &modified_s) < 0)
 		modified_s = 0;
-	metadata_cache_finished(&u->cache, item, result, reply ? reply->body.data : NULL,
-				reply ? reply->body.len : 0, modified_s, clock_now_ms());
+	metadata_cache_finished(&u->cache, item, result, reply->body.data, reply->body.len,
+				modified_s, clock_now_ms());
+	tell(u, reply->error_text);
 	prefetch_children(u, item);
 	if (u->cb)
 		u->cb(item, u->data);
@@ -142,7 +146,7 @@ static void on_reply(const struct fetch_reply *reply, void *data)
 
 	request->call = NULL; /* gone after this */
 	request_free(request);
-	finish(u, item, judge(u, reply, item->path), reply);
+	finish(u, item, judge(reply, item->path), reply);
 }
 
 static int start(struct upstream *u, struct metadata_item *item)

@@ -6,7 +6,7 @@
 
 #include "util/buf.h"
 
-#define TAG_PREFIX "tags/instance/"
+#define DEPTH_MAX 8
 
 /* "metadata.KEY", for messages. */
 static const char *name_field(const char *key, char out[static 96])
@@ -23,7 +23,8 @@ static int add_line(const char *key, json_t *value, struct buf *text, struct dia
 
 	name_field(key, field);
 	if (!s)
-		return diag_fail(EINVAL, diag, field, "must be a string or a list of strings");
+		return diag_fail(EINVAL, diag, field,
+				 "must be a string or a list of strings, or an object of these");
 	if (*s == '\0')
 		return 0;
 	for (const char *c = s; *c; c++)
@@ -53,21 +54,19 @@ static int read_text(const char *key, json_t *value, struct buf *text, struct di
 	return 0;
 }
 
-static int add(struct registration_metadata *list, size_t *n, const char *prefix, const char *key,
-	       json_t *value, struct diag *diag)
+/* One value. */
+static int add(struct registration_metadata *list, size_t *n, const char *key, json_t *value,
+	       struct diag *diag)
 {
 	_cleanup_buf_ struct buf name = {0}, text = {0};
 	char field[96];
 
-	buf_puts(&name, prefix);
-	buf_puts(&name, key);
-	if (!buf_ok(&name))
-		return diag_fail(ENOMEM, diag, NULL, "out of memory");
-	int r = read_text(name.data, value, &text, diag);
+	int r = read_text(key, value, &text, diag);
 	if (r < 0 || text.len == 0)
 		return r;
+	buf_puts(&name, key);
 	if (*n >= REGISTRATION_METADATA_MAX)
-		return diag_fail(EINVAL, diag, name_field(name.data, field),
+		return diag_fail(EINVAL, diag, name_field(key, field),
 				 "is one too many: %d are allowed, tags included",
 				 REGISTRATION_METADATA_MAX);
 	list[*n] =
@@ -81,22 +80,45 @@ static int add(struct registration_metadata *list, size_t *n, const char *prefix
 	return 0;
 }
 
-static int add_tags(struct registration_metadata *list, size_t *n, json_t *tags, struct diag *diag)
+/* What is in an object; in one within it, keys go on where the outer one ends. */
+static int add_object(struct registration_metadata *list, size_t *n, const char *prefix,
+		      json_t *object, int depth, struct diag *diag)
 {
 	const char *key;
 	json_t *value;
+	char field[96];
+	int r = 0;
 
-	if (!json_is_object(tags))
-		return diag_fail(EINVAL, diag, "metadata.tags", "must be an object of strings");
-	json_object_foreach (tags, key, value) {
-		if (json_is_array(value))
-			return diag_fail(EINVAL, diag, "metadata.tags",
-					 "must be an object of strings");
-		int r = add(list, n, TAG_PREFIX, key, value, diag);
+	if (json_object_size(object) == 0 || depth > DEPTH_MAX)
+		return diag_fail(EINVAL, diag, name_field(prefix, field),
+				 "is an object that is empty or too deep");
+	json_object_foreach (object, key, value) {
+		_cleanup_buf_ struct buf name = {0};
+		buf_printf(&name, "%s/%s", prefix, key);
+		if (!buf_ok(&name))
+			return diag_fail(ENOMEM, diag, NULL, "out of memory");
+		r = json_is_object(value) ? add_object(list, n, name.data, value, depth + 1, diag)
+					  : add(list, n, name.data, value, diag);
 		if (r < 0)
 			return r;
 	}
 	return 0;
+}
+
+/* {"Name":"x"}, short for {"instance":{"Name":"x"}}: there are no other tags. */
+static int add_tags(struct registration_metadata *list, size_t *n, json_t *tags, struct diag *diag)
+{
+	json_t *instance = json_object_get(tags, "instance"), *value;
+	const char *key;
+
+	if (json_is_object(instance) && json_object_size(tags) == 1)
+		tags = instance;
+	json_object_foreach (tags, key, value)
+		if (!json_is_string(value))
+			return diag_fail(EINVAL, diag, "metadata.tags",
+					 "must be an object of strings");
+	return json_object_size(tags) == 0 ? 0
+					   : add_object(list, n, "tags/instance", tags, 2, diag);
 }
 
 int registration_metadata_parse(json_t *value, struct registration_metadata **ret, size_t *ret_n,
@@ -104,6 +126,7 @@ int registration_metadata_parse(json_t *value, struct registration_metadata **re
 {
 	const char *key;
 	json_t *item;
+	int r;
 
 	if (!json_is_object(value))
 		return diag_fail(EINVAL, diag, "metadata", "must be an object");
@@ -112,8 +135,12 @@ int registration_metadata_parse(json_t *value, struct registration_metadata **re
 	if (!*ret)
 		return diag_fail(ENOMEM, diag, NULL, "out of memory");
 	json_object_foreach (value, key, item) {
-		int r = strcmp(key, "tags") == 0 ? add_tags(*ret, ret_n, item, diag)
-						 : add(*ret, ret_n, "", key, item, diag);
+		if (strcmp(key, "tags") == 0 && json_is_object(item))
+			r = add_tags(*ret, ret_n, item, diag);
+		else if (json_is_object(item))
+			r = add_object(*ret, ret_n, key, item, 1, diag);
+		else
+			r = add(*ret, ret_n, key, item, diag);
 		if (r < 0)
 			return r;
 	}

@@ -249,6 +249,14 @@ class Host:
             assert time.monotonic() < deadline, f"waited in vain for {what}\n{self.logs()}"
             time.sleep(0.01)
 
+    def fake_imds(self, method, path, token=None):
+        """The body of a request from within the aws netns, as the host itself could make it."""
+        headers = {"X-aws-ec2-metadata-token": token.decode()} if token else {
+            "X-aws-ec2-metadata-token-ttl-seconds": "60"}
+        status, _, body = Inside(self.aws).request(method, path, headers)
+        assert status == 200, (path, status)
+        return body
+
     def prefetched(self):
         """Wait until rolegated has cached what every container may see of the host's metadata."""
         self.wait(lambda: self.fake.requests("imds", path="/latest/meta-data/block-device-mapping/root")

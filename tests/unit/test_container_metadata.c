@@ -57,6 +57,16 @@ static void test_values(void **state)
 		 "x y"},
 		{"{\"tags\":{\"Name\":\"x y\",\"a:b\":\"\"}}", "meta-data/tags/instance/a:b", NULL},
 		{"{\"tags/instance/Name\":\"x\"}", "meta-data/tags/instance/Name", "x"},
+		/* Objects say the same. */
+		{"{\"tags\":{}}", "meta-data/tags/instance/Name", NULL},
+		{"{\"tags\":{\"instance\":{\"Name\":\"x\"}}}", "meta-data/tags/instance/Name", "x"},
+		{"{\"tags\":{\"instance\":\"x\"}}", "meta-data/tags/instance/instance", "x"},
+		{"{\"tags/instance\":{\"Name\":\"x\"}}", "meta-data/tags/instance/Name", "x"},
+		{"{\"placement\":{\"region\":\"eu-west-1\"}}", "meta-data/placement/region",
+		 "eu-west-1"},
+		{"{\"network\":{\"interfaces\":{\"macs\":{\"02:00:0a:00:00:07\":{\"local-ipv4s\":"
+		 "[\"10.0.0.7\",\"10.0.0.8\"]}}}}}",
+		 MAC "local-ipv4s", "10.0.0.7\n10.0.0.8"},
 		{"{\"instance-id\":\"i-0123\"}", "meta-data/instance-id", "i-0123"},
 		{"{\"ipv6\":\"2001:db8::1\"}", "meta-data/ipv6", "2001:db8::1"},
 		/* The interface that "mac" names. */
@@ -137,6 +147,14 @@ static void test_errors(void **state)
 		 "metadata.placement/region"},
 		{"\"metadata\":{\"instance-id\":\"i 1\"}", "metadata.instance-id"},
 		{"\"metadata\":{\"tags\":\"x\"}", "metadata.tags"},
+		{"\"metadata\":{\"hostname\":{\"a\":\"b\"}}", "metadata.hostname/a"},
+		{"\"metadata\":{\"iam\":{\"info\":\"x\"}}", "metadata.iam/info"},
+		{"\"metadata\":{\"..\":{\"iam\":{\"info\":\"x\"}}}", "metadata.../iam/info"},
+		{"\"metadata\":{\"placement\":{\"region\":\"eu-west-1\",\"\":\"x\"}}",
+		 "metadata.placement/"},
+		{"\"metadata\":{\"a\":{\"b\":{\"c\":{\"d\":{\"e\":{\"f\":{\"g\":{\"h\":{\"i\":{}}}}"
+		 "}}}}}}",
+		 "metadata.a/b/c/d/e/f/g/h/i"},
 		{"\"metadata\":{\"tags\":{\"a/b\":\"x\"}}", "metadata.tags/instance/a/b"},
 		{"\"metadata\":{\"tags\":{\"a b\":\"x\"}}", "metadata.tags/instance/a b"},
 		{"\"metadata\":{\"tags\":{\"a\":[\"x\"]}}", "metadata.tags"},
