@@ -17,7 +17,7 @@
 
 #define METADATA_ITEMS_MAX 512
 #define METADATA_BYTES_MAX (1024 * 1024) /* of values, all together */
-#define METADATA_OUTAGE 3 /* fewer may be the fault of a single path */
+#define METADATA_OUTAGE 3		 /* fewer may be the fault of a single path */
 #define METADATA_VALUE_MAX (64 * 1024)	 /* of one; IMDS's largest is user-data with 16 KiB */
 
 enum metadata_known {
@@ -50,7 +50,7 @@ struct metadata_cache {
 	TAILQ_HEAD(metadata_queue, metadata_item) urgent, prefetch; /* to be asked for */
 	struct metadata_item *buckets[METADATA_BUCKETS];
 	size_t n_items, n_bytes;
-	int64_t retry_ms;   /* the service does not answer: not to be asked before */
+	int64_t retry_ms;  /* the service does not answer: not to be asked before */
 	unsigned failures; /* requests without a reply since the last reply */
 };
 

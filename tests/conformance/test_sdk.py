@@ -3,7 +3,6 @@
 import pytest
 from clients import CLIENTS
 from sdk_host import SdkHost
-from table.row import BUILT
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +30,6 @@ def test_over_ipv6(sdk, client):
     sdk.check_ipv6(client)
 
 
-@pytest.mark.skipif(not BUILT["surface"], reason="needs surface: see BUILT in table/row.py")
 @every(lambda client: client.ecs)
 def test_ecs_credentials(sdk, client):
     sdk.check_ecs(client)

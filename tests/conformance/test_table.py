@@ -1,29 +1,34 @@
-"""The table of tests/conformance/table, a test for each row and address family. Readable: run-table."""
+"""The table of tests/conformance/table, a test for each row, way of interception and address family. Readable:
+run-table."""
+
+import contextlib
+import functools
 
 import pytest
 from table import rows
-from table.world import World
+from table.world import MODES, World
 
 
 @pytest.fixture(scope="module")
-def world():
-    with World() as world:
-        yield world
+def worlds():
+    """Of each way one, made when first asked for."""
+    with contextlib.ExitStack() as stack:
+        yield functools.cache(lambda mode: stack.enter_context(World(mode)))
 
 
 def parameters():
-    seen = {}
-    for _, row in rows():
-        number = str(row.number).split()[0]
-        seen[number] = seen.get(number, 0) + 1
-        marks = [] if row.built else [pytest.mark.skip(reason=f"needs {row.needs}: see BUILT in table/row.py")]
-        for family in row.sent.families:
-            yield pytest.param(row, family, id=f"case-{number}.{seen[number]}-{family}", marks=marks)
+    for mode in MODES:
+        seen = {}
+        for _, row in rows():
+            number = str(row.number).split()[0]
+            seen[number] = seen.get(number, 0) + 1
+            for family in row.sent.families if row.runs_in(mode) else []:
+                yield pytest.param(mode, row, family, id=f"case-{number}.{seen[number]}-{mode}-{family}")
 
 
-@pytest.mark.parametrize("row, family", parameters())
-def test_case(world, row, family):
-    answer, wrong = row.run(world, family)
+@pytest.mark.parametrize("mode, row, family", parameters())
+def test_case(worlds, mode, row, family):
+    answer, wrong = row.run(worlds(mode), family)
     assert not wrong, f"case {row.number}: {row.sent}: expected {row.expects()}; got {answer}"
 
 

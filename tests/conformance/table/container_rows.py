@@ -2,12 +2,11 @@
 
 import json
 
-from table.row import ADDRESSES, Answer, Row, by, by_v4, contains, exchange, is_, parse
+from table.row import ADDRESSES, Answer, Row, by, by_v4, contains, exchange, is_, once, parse
 from table.world import environment
 
 ECS = "169.254.170.2"
 EKS = {ADDRESSES["v4"]: "169.254.170.23", ADDRESSES["v6"]: "fd00:ec2::23"}
-SURFACE = {"needs": "surface"}
 
 
 def uri(world, name="c"):
@@ -144,28 +143,28 @@ json_type = is_("Content-Type with json", lambda a: "json" in a.headers["Content
 no_keys = is_("no credentials", lambda a: b"AccessKeyId" not in a.body)
 
 ROWS = [
-    Row(80, by_v4(own), 200, is_("ECS's five keys", is_ecs), json_type, **SURFACE),
-    Row("80 more", by_v4(own_v1), 200, is_("ECS's five keys", is_ecs), **SURFACE),
-    Row("80 more", by_v4(by_http_1_0), 200, is_("ECS's five keys", is_ecs), **SURFACE),
-    Row(81, by_v4(bad_id), 400, has_code("InvalidIdInRequest"), **SURFACE),
-    Row("81 more", by_v4(cut_id), 400, has_code("InvalidIdInRequest"), **SURFACE),
-    Row(82, by_v4(others_id), 400, has_code("InvalidIdInRequest"), **SURFACE),
-    Row(83, by_v4(no_id), 400, has_code("NoIdInRequest"), **SURFACE),
-    Row(84, by_v4(pending), 503, has_code("CredentialsUninitialized"), json_type, **SURFACE),
-    Row("84 more", by_v4(posted), 405, no_keys, **SURFACE),
-    Row("84 more", by_v4(forwarded), 403, no_keys, **SURFACE),
-    Row(85, by_v4(own), 200, contains("AccessKeyId"), **SURFACE),
-    Row(86, by(pod), 200, is_("EKS's keys with AccountId", is_eks), **SURFACE),
-    Row(87, by(pod_without), {400, 401}, no_keys, **SURFACE),
-    Row(87, by(pod_bad), {400, 401}, no_keys, **SURFACE),
-    Row("87 more", by(pod_others), {400, 401}, no_keys, **SURFACE),
-    Row("87 more", by(pod_twice), {400, 401}, no_keys, **SURFACE),
-    Row(88, by(pod_host), 403, no_keys, **SURFACE),
-    Row("88 more", by_v4(ecs_by_imds), {401, 404}, no_keys, **SURFACE),
-    Row("88 more", by_v4(imds_by_ecs), {400, 404}, no_keys, **SURFACE),
-    Row(89, by_v4(own), small, **SURFACE),
-    Row(89, by(pod), small, **SURFACE),
-    Row(90, by_v4(own), json_type, **SURFACE),
-    Row(90, by(pod), json_type, **SURFACE),
-    Row(91, by_v4(bad_id), has_code("InvalidIdInRequest"), json_type, **SURFACE),
+    Row(80, by_v4(own), 200, is_("ECS's five keys", is_ecs), json_type),
+    Row("80 more", by_v4(own_v1), 200, is_("ECS's five keys", is_ecs)),
+    Row("80 more", by_v4(by_http_1_0), 200, is_("ECS's five keys", is_ecs)),
+    Row(81, by_v4(bad_id), 400, has_code("InvalidIdInRequest")),
+    Row("81 more", by_v4(cut_id), 400, has_code("InvalidIdInRequest")),
+    Row(82, by_v4(others_id), 400, has_code("InvalidIdInRequest")),
+    Row(83, by_v4(no_id), 400, has_code("NoIdInRequest")),
+    Row(84, once(pending), 503, has_code("CredentialsUninitialized"), json_type),
+    Row("84 more", by_v4(posted), 405, no_keys),
+    Row("84 more", by_v4(forwarded), 403, no_keys),
+    Row(85, by_v4(own), 200, contains("AccessKeyId")),
+    Row(86, by(pod), 200, is_("EKS's keys with AccountId", is_eks)),
+    Row(87, by(pod_without), {400, 401}, no_keys),
+    Row(87, by(pod_bad), {400, 401}, no_keys),
+    Row("87 more", by(pod_others), {400, 401}, no_keys),
+    Row("87 more", by(pod_twice), {400, 401}, no_keys),
+    Row(88, by(pod_host), 403, no_keys),
+    Row("88 more", by_v4(ecs_by_imds), {401, 404}, no_keys),
+    Row("88 more", by_v4(imds_by_ecs), {400, 404}, no_keys),
+    Row(89, by_v4(own), small),
+    Row(89, by(pod), small),
+    Row(90, by_v4(own), json_type),
+    Row(90, by(pod), json_type),
+    Row(91, by_v4(bad_id), has_code("InvalidIdInRequest"), json_type),
 ]

@@ -4,7 +4,7 @@ import subprocess
 
 from clients import CLIENTS, finished, started
 from host import BUILD
-from table.row import Row, by_v4, got, is_
+from table.row import Row, got, is_, once
 
 
 def strict(world, _):
@@ -117,16 +117,16 @@ def every_client(world, _):
 
 
 ROWS = [
-    Row(92, by_v4(strict), got([("AssumeRole", 200)])),
-    Row(93, by_v4(throttled), is_("ready; three times 100 ms or more, drawn at random",
+    Row(92, once(strict), got([("AssumeRole", 200)])),
+    Row(93, once(throttled), is_("ready; three times 100 ms or more, drawn at random",
                                   lambda r: r[0] == "ready" and len(r[1]) == 3 and min(r[1]) >= 100)),
-    Row(94, by_v4(skewed), got([[403, 200], [403, 200, 200]])),
-    Row(95, by_v4(expired), got(["ready", 1])),
-    Row(96, by_v4(long_names), got({"lengths": [64, 64], "different": True})),
-    Row(97, by_v4(partitions), got([["cn-north-1", "arn:aws-cn:iam::123456789012:role/x"],
+    Row(94, once(skewed), got([[403, 200], [403, 200, 200]])),
+    Row(95, once(expired), got(["ready", 1])),
+    Row(96, once(long_names), got({"lengths": [64, 64], "different": True})),
+    Row(97, once(partitions), got([["cn-north-1", "arn:aws-cn:iam::123456789012:role/x"],
                                     ["us-gov-west-1", "arn:aws-us-gov:iam::123456789012:role/x"]])),
-    Row("97 more", by_v4(endpoints), got(0)),
-    Row(98, by_v4(shapes), got([20, "Z"])),
-    Row(99, by_v4(big_token), is_("10240 bytes or more, taken", lambda r: r[0] >= 10240 and r[1])),
-    Row(100, by_v4(every_client), got([])),
+    Row("97 more", once(endpoints), got(0)),
+    Row(98, once(shapes), got([20, "Z"])),
+    Row(99, once(big_token), is_("10240 bytes or more, taken", lambda r: r[0] >= 10240 and r[1])),
+    Row(100, once(every_client), got([])),
 ]

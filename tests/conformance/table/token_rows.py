@@ -4,8 +4,8 @@ import os
 import time
 
 from host import WRAPPER
-from table.row import (GET, PUT, TOKEN_HEADER, TTL_HEADER, Answer, Raw, Row, body, by, by_v4, closed, empty, got,
-                       has_length, header, is_, matches, no_lf, nothing, plain, stays_open, ttl)
+from table.row import (GET, PUT, TOKEN_HEADER, TTL_HEADER, Answer, Raw, Row, body, by, closed, empty, got,
+                       has_length, header, is_, matches, no_lf, nothing, once, plain, stays_open, ttl)
 
 # AddressSanitizer keeps what was freed for a while, valgrind too.
 GROWTH_KIB = 300 * 1024 if WRAPPER or os.environ.get("ROLEGATE_SANITIZED") else 1024
@@ -127,10 +127,12 @@ ROWS = [
                 b"x-aws-ec2-metadata-token-ttl-seconds: 60\r\n\r\n", "PUT with header names in lower case"),
         200, ttl(60), TOKEN_TEXT),
     Row(19, by(others_token), got([401, 200])),
-    Row(20, by_v4(after_a_restart), 200, body("web"),
+    Row(20, once(after_a_restart), 200, body("web"),
         choice="stronger than asked: the key outlives a restart, so the token stays valid"),
-    Row(21, by_v4(ten_thousand), is_(f"under {GROWTH_KIB}", lambda kib: kib < GROWTH_KIB)),
-    Row(22, PUT(TOKEN, ttl=60, to="stranger"), nothing,
-        choice="there is no switch that turns a container's metadata off: one that shall have none is not "
-               "registered, and then not even a connection is made"),
+    Row(21, once(ten_thousand), is_(f"under {GROWTH_KIB}", lambda kib: kib < GROWTH_KIB)),
+    Row(22, PUT(TOKEN, ttl=60, to="off"), 403),
+    Row(22, GET(ROLE, token=None, to="off"), 403),
+    Row("22 more", GET("/", token=None, to="off"), 403),
+    Row("22 more", PUT(TOKEN, ttl=60, to="stranger"), nothing,
+        choice="a container that is not registered does not even get a connection"),
 ]

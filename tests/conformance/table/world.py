@@ -2,13 +2,17 @@
 
 import contextlib
 
+from bridged import BridgeHost
 from host import Host
+
+MODES = {"netns": Host, "bridge": BridgeHost}
 
 CONTAINERS = {  # name: (role, tokens)
     "c": ("team/web", "required"),
     "other": ("batch", "required"),
     "optional": ("old", "optional"),
     "odd": ("a+b=c,d.e@f-g", "required"),
+    "off": ("web", "disabled"),
     "stranger": None,
 }
 
@@ -18,11 +22,12 @@ def environment(host, name):
 
 
 class World:
-    """One host that rows share and leave as they found it; `fresh()` gives a row one of its own."""
+    """One host that rows share and leave as they found it; `fresh()` gives a row one of its own. `mode` is the
+    way in which its containers are intercepted."""
 
-    def __init__(self):
+    def __init__(self, mode):
         self.stack = contextlib.ExitStack()
-        self.host = self.stack.enter_context(Host())
+        self.host = self.stack.enter_context(MODES[mode]())
         for name, registration in CONTAINERS.items():
             self.host.container(name)
             if registration:
