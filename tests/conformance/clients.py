@@ -6,11 +6,11 @@ call to $ENDPOINT, and prints a JSON object with what it can show: "access_key_i
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import pathlib
 import subprocess
-import sys
 import tempfile
 
 from host import BUILD, SLOW
@@ -65,15 +65,19 @@ CLIENTS = [
 ]
 
 
+@functools.cache
 def build_go(name):
     """Build clients/NAME from Debian's own sources, offline; the binary's path."""
     out = BUILD.resolve() / "conformance" / name
+    new = out.with_suffix(f".{os.getpid()}")  # another run may be executing the old one
     out.parent.mkdir(parents=True, exist_ok=True)
     environ = {"PATH": "/usr/bin:/bin", "HOME": str(out.parent), "GOCACHE": str(out.parent / "go-cache"),
                "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOPROXY": "off", "GOFLAGS": "-p=2",
                "CGO_ENABLED": "0"}
-    subprocess.run(["/usr/bin/go", "build", "-o", str(out), "."], cwd=HERE / "clients" / name, env=environ,
-                   check=True, timeout=600 * SLOW)
+    build = subprocess.run(["/usr/bin/go", "build", "-o", str(new), "."], cwd=HERE / "clients" / name, env=environ,
+                           capture_output=True, text=True, timeout=600 * SLOW)
+    assert build.returncode == 0, f"go build: status {build.returncode}\n{build.stdout}\n{build.stderr}"
+    new.replace(out)
     return out
 
 
@@ -88,10 +92,13 @@ def started(container, command, **environ):
 
 
 def finished(process):
-    """What it printed, parsed; AssertionError with its error output if it failed."""
-    out, err = process.communicate(timeout=TIMEOUT_S)
+    """What it printed, parsed, with its "stderr"; AssertionError with all of it if it failed."""
+    try:
+        out, err = process.communicate(timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired as late:
+        raise AssertionError(f"still running after {TIMEOUT_S} s\n{late.stdout}\n{late.stderr}") from late
     assert process.returncode == 0, f"status {process.returncode}\n{out}\n{err[-6000:]}"
-    return json.loads(out)
+    return json.loads(out) | {"stderr": err[-6000:]}
 
 
 def witnessed(command):

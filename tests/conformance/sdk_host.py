@@ -37,6 +37,14 @@ class SdkHost:
     def __exit__(self, *_):
         self.stack.close()
 
+    @contextlib.contextmanager
+    def telling(self):
+        """A failure in here tells what the daemons have said, too."""
+        try:
+            yield
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.host.logs()}") from error
+
     def container(self, client, name):
         return self.host.containers[name if client.tokens == "required" else f"old-{name}"]
 
@@ -45,24 +53,26 @@ class SdkHost:
 
     def check_two_at_once(self, client):
         """In two containers with one address at the same time, each gets its own role."""
-        command = witnessed(client.program())
-        a, b = (self.container(client, name) for name in ROLES)
-        assert a.address == b.address and a.netns.inode != b.netns.inode
-        with started(a, command) as in_a, started(b, command) as in_b:
-            answers = [finished(in_a), finished(in_b)]
-        for answer, role in zip(answers, ROLES.values()):
-            # What it signed with, seen from the other end, and what it says itself.
-            assert len(answer["signed_with"]) == 1, answer
-            key = answer["signed_with"][0]
-            assert answer.get("access_key_id", key) == key, answer
-            assert self.role_of(key) == ROLE + role, answer
+        with self.telling():
+            command = witnessed(client.program())
+            a, b = (self.container(client, name) for name in ROLES)
+            assert a.address == b.address and a.netns.inode != b.netns.inode
+            with started(a, command) as in_a, started(b, command) as in_b:
+                answers = [finished(in_a), finished(in_b)]
+            for answer, role in zip(answers, ROLES.values()):
+                # What it signed with, seen from the other end, and what it says itself.
+                assert len(answer["signed_with"]) == 1, answer
+                key = answer["signed_with"][0]
+                assert answer.get("access_key_id", key) == key, answer
+                assert self.role_of(key) == ROLE + role, answer
 
     def check_identity(self, client, name="alone", **environ):
         """The whole of the credentials is right: the fake STS checks the signature and the session token."""
-        container = self.container(client, name)
-        with started(container, client.program(), ENDPOINT=STS, **environ) as process:
-            answer = finished(process)
-        assert answer["arn"] == f"arn:aws:sts::123456789012:assumed-role/app/rolegate-{container.name}", answer
+        with self.telling():
+            container = self.container(client, name)
+            with started(container, client.program(), ENDPOINT=STS, **environ) as process:
+                answer = finished(process)
+            assert answer["arn"] == f"arn:aws:sts::123456789012:assumed-role/app/rolegate-{container.name}", answer
 
     def check_ipv6(self, client):
         """In a container where nothing is to be had from the IPv4 address."""
@@ -70,10 +80,11 @@ class SdkHost:
 
     def check_container_credentials(self, client, dialect):
         """With the variables that registering returned, where there is no metadata service."""
-        environ = self.task["environment"][dialect]
-        with started(self.host.containers["task"], witnessed(client.program()), **environ) as process:
-            answer = finished(process)
-        assert [self.role_of(key) for key in answer["signed_with"]] == [ROLE + "task"], answer
+        with self.telling():
+            environ = self.task["environment"][dialect]
+            with started(self.host.containers["task"], witnessed(client.program()), **environ) as process:
+                answer = finished(process)
+            assert [self.role_of(key) for key in answer["signed_with"]] == [ROLE + "task"], answer
 
     def check_ecs(self, client):
         self.check_container_credentials(client, "ecs")

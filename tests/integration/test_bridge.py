@@ -12,10 +12,9 @@ import time
 import pytest
 
 from bridged import bridged, make_bridge
-from host import ROLE, SLOW, Host, binary, run
+from host import ROLE, SLOW, Container, Host, binary, run
 from netd_fixtures import WRAPPERS, machine, routed_container, variant  # noqa: F401
 from netd_protocol import ATTACH, BRIDGE_MODE, Netd
-from netns import veth
 
 IMDS = "169.254.169.254"
 IMDS6 = "fd00:ec2::254"
