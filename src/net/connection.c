@@ -197,7 +197,7 @@ static enum step answer(struct connection *c, const struct http_request *request
 		verdict = router_ask(&f->router, container, request, &c->memo, now_ms, final,
 				     &answer);
 	}
-	c->door->window_requests++;
+	turns_spend(c->door, now_ms);
 	if (verdict == ROUTER_WAIT) {
 		if (c->answer_by_ms == 0)
 			c->answer_by_ms = now_ms + FRONTEND_WAIT_MS;
@@ -278,7 +278,7 @@ static void written(struct connection *c, int64_t now_ms)
 	if (!c->close_after_write) {
 		enter(c, c->in.len > 0 ? CONNECTION_READING : CONNECTION_IDLE, now_ms);
 		if (c->unprocessed)
-			turns_wait(c);
+			turns_wait(c, now_ms);
 		return;
 	}
 	if (!c->drain_after_write || shutdown(c->fd, SHUT_WR) < 0) {
@@ -300,7 +300,7 @@ void connection_wake(struct connection *c, int64_t now_ms)
 	c->awaited = NULL;
 	event_add(&c->event, NULL);
 	enter(c, CONNECTION_READING, now_ms);
-	turns_wait(c);
+	turns_wait(c, now_ms);
 }
 
 /* Keep what did not make a whole request. */
@@ -353,7 +353,7 @@ static void process(struct connection *c, size_t len, int64_t now_ms)
 	/* Else: more of the same unfinished request; its deadline stands. */
 }
 
-void connection_take_turn(struct connection *c, int64_t now_ms)
+static void read_and_process(struct connection *c, int64_t now_ms)
 {
 	struct frontend *f = c->door->frontend;
 	size_t kept = c->in.len;
@@ -379,13 +379,24 @@ void connection_take_turn(struct connection *c, int64_t now_ms)
 	process(c, kept + (size_t)n, now_ms);
 }
 
+void connection_take_turn(struct connection *c, int64_t now_ms)
+{
+	struct frontend_door *door = c->door;
+	unsigned before = door->window_requests;
+
+	read_and_process(c, now_ms);
+	/* What ends in no answer has cost something, too. */
+	if (door->window_requests == before)
+		turns_spend(door, now_ms);
+}
+
 static void on_readable(struct connection *c, int64_t now_ms)
 {
 	if (c->waits_turn)
 		return;
 	/* Behind those of the same door that have waited longer. */
 	if (!TAILQ_EMPTY(&c->door->turns) || turns_had_enough(c->door, now_ms))
-		turns_wait(c);
+		turns_wait(c, now_ms);
 	else
 		connection_take_turn(c, now_ms);
 }
@@ -452,7 +463,8 @@ int connection_new(struct frontend_door *door, int fd, bool ipv6, int64_t now_ms
 	if (freed)
 		return 0;
 	c->freed = NULL;
-	if (!event_pending(&c->event, EV_READ | EV_WRITE, NULL) && event_add(&c->event, NULL) < 0)
+	if (!c->muted && !event_pending(&c->event, EV_READ | EV_WRITE, NULL) &&
+	    event_add(&c->event, NULL) < 0)
 		connection_free(c);
 	return 0;
 }

@@ -30,11 +30,13 @@ struct frontend_door {
 	size_t n_connections;
 	TAILQ_ENTRY(frontend_door) doors_link;
 	bool paused; /* its listeners are not watched: no descriptors */
-	/* Fairness, see connection.c. */
+	/* Fairness, see turns.h. */
 	struct connection_list turns; /* connections with something to do that wait for a turn */
 	TAILQ_ENTRY(frontend_door) turns_link; /* in the frontend's, while `turns` is not empty */
 	int64_t window_ms;		       /* requests answered in this millisecond: */
 	unsigned window_requests;
+	bool hushed; /* its listeners are not watched until the next turn */
+	TAILQ_ENTRY(frontend_door) hushed_link;
 };
 
 /* Why a connection has a deadline. */
@@ -62,6 +64,7 @@ struct connection {
 	int64_t deadline_ms;
 	int64_t read_us;  /* when it was last read from, clock_now_us(): for the latencies */
 	bool waits_turn;  /* it is in door->turns */
+	bool muted;	  /* and not watched meanwhile */
 	bool unprocessed; /* `in` may hold whole requests */
 	TAILQ_ENTRY(connection) turn_link;
 	struct metadata_item *awaited; /* PARKED: what for */
@@ -104,10 +107,13 @@ struct frontend {
 	frontend_broken_cb *broken;
 	void *broken_data;
 	struct frontend_door_list turns; /* doors with connections that wait for a turn */
-	struct event *turn;		 /* gives turns, one loop iteration later */
+	struct event *turn;		 /* gives turns, one loop iteration later or more */
 	struct event *others; /* ordinary: has run when all that was there before it has */
 	bool others_wait;
 	int64_t others_ms; /* since when, or when they last had their turn */
+	struct frontend_door_list hushed;
+	struct frontend_door *last_door; /* whose request was the last; NULL: unknown */
+	int64_t crowded_until_ms;	 /* till then it is not the only one that asks */
 	char read[HTTP_HEAD_MAX + FRONTEND_READ_SIZE];
 	struct buf out;
 	char date[CLOCK_HTTP_DATE_SIZE];

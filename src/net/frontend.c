@@ -75,7 +75,8 @@ static void on_resume(evutil_socket_t fd, short what, void *data)
 	(void)fd;
 	(void)what;
 	TAILQ_FOREACH (door, &f->doors, doors_link) {
-		for (size_t i = 0; door->paused && !f->deaf && i < door->n_listeners; i++)
+		for (size_t i = 0;
+		     door->paused && !door->hushed && !f->deaf && i < door->n_listeners; i++)
 			event_add(door->listeners[i], NULL);
 		door->paused = false;
 	}
@@ -148,6 +149,8 @@ static void on_listener(evutil_socket_t fd, short what, void *data)
 	(void)what;
 	frontend_rank(f, listener_of(own, (int)fd), own, now_ms);
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		if (own->container && !turns_may_accept(own, now_ms))
+			return;
 		socklen_t len = sizeof(peer);
 		int client = accept4((int)fd, (struct sockaddr *)&peer, &len,
 				     SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -269,6 +272,7 @@ int frontend_new(struct event_base *base, struct upstream *upstream, struct fron
 	f->descriptors_max = descriptors_max();
 	TAILQ_INIT(&f->doors);
 	TAILQ_INIT(&f->turns);
+	TAILQ_INIT(&f->hushed);
 	f->upstream = upstream;
 	upstream_set_callback(upstream, on_upstream, f);
 	router_init(&f->router, upstream_cache(upstream), architecture());
@@ -377,6 +381,9 @@ struct frontend_door *frontend_close(struct frontend_door *door)
 		return NULL;
 	if (door->shared)
 		shared_door_remove(door);
+	turns_unhush(door);
+	if (door->frontend->last_door == door)
+		door->frontend->last_door = NULL;
 	for (size_t i = 0; i < door->n_listeners; i++) {
 		int fd = (int)event_get_fd(door->listeners[i]);
 		event_free(door->listeners[i]);

@@ -134,6 +134,9 @@ int clock_parse_http_date(const char *text, int64_t *ret)
 		   &tm.tm_hour, &tm.tm_min, &tm.tm_sec, zone) != 7 ||
 	    strcmp(zone, "GMT") != 0)
 		return -EINVAL;
+	if (tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_year < 1970 || tm.tm_hour < 0 ||
+	    tm.tm_hour > 23 || tm.tm_min < 0 || tm.tm_min > 59 || tm.tm_sec < 0 || tm.tm_sec > 60)
+		return -EINVAL;
 	tm.tm_year -= 1900;
 	tm.tm_mon = -1;
 	for (int i = 0; i < 12; i++)
@@ -142,7 +145,7 @@ int clock_parse_http_date(const char *text, int64_t *ret)
 	if (tm.tm_mon < 0)
 		return -EINVAL;
 	time_t t = timegm(&tm);
-	if (t == (time_t)-1)
+	if (t < 0 || t > INT64_C(253402300799)) /* the end of 9999: a leap second after it */
 		return -EINVAL;
 	*ret = t;
 	return 0;

@@ -184,6 +184,40 @@ def test_a_client_that_is_slow_to_read_its_tokens_gets_them_all(crowd):
     assert n - 1 <= len(tokens) <= n and received.count(b"HTTP/1.1 ") == n
 
 
+def test_paced_containers_get_every_answer(crowd):
+    """While several ask, each is paced: requests and connections wait unwatched for a turn, and none is forgotten."""
+    names, pipelined, fresh = ("quiet", "loud"), 4000, 200
+    tokens = {name: crowd.containers[name].token() for name in names}
+    answers = {}
+
+    def ask(name, kind):
+        request = HEAD.format(CREDENTIALS, tokens[name]).encode()
+        if kind == "kept":
+            answers[name, kind] = exchange(name, request * pipelined, pipelined)
+        else:
+            answers[name, kind] = sum(exchange(name, request, 1) for _ in range(fresh))
+
+    def exchange(name, data, n):
+        received = b""
+        with crowd.containers[name].inside.connect(timeout=30 * SLOW) as s:
+            sender = threading.Thread(target=s.sendall, args=(data,))
+            sender.start()
+            while received.count(b"HTTP/1.1 200 OK\r\n") < n or not received.endswith(b"}"):
+                chunk = s.recv(1 << 20)
+                assert chunk, "closed"
+                received += chunk
+            sender.join()
+        return received.count(b"HTTP/1.1 200 OK\r\n")
+
+    threads = [threading.Thread(target=ask, args=(name, kind)) for name in names for kind in ("kept", "new")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == {(name, kind): pipelined if kind == "kept" else fresh
+                       for name in names for kind in ("kept", "new")}
+
+
 def test_more_connections_than_a_container_may_have(crowd):
     quiet, loud = crowd.containers["quiet"], crowd.containers["loud"]
     with contextlib.ExitStack() as stack:

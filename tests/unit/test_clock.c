@@ -105,6 +105,12 @@ static void test_http_date(void **state)
 		{"2026-11-24T21:00:00Z", -EINVAL, 0},
 		{"Sunday, 06-Nov-94 08:49:37 GMT", -EINVAL, 0}, /* obsolete forms */
 		{"Sun Nov  6 08:49:37 1994", -EINVAL, 0},
+		{"Wed, 32 Dec 2026 00:00:00 GMT", -EINVAL, 0},
+		{"Wed, -1 Dec 2026 00:00:00 GMT", -EINVAL, 0},
+		{"Wed, 01 Dec -999 00:00:00 GMT", -EINVAL, 0},
+		{"Wed, 01 Dec 2026 24:00:00 GMT", -EINVAL, 0},
+		{"Wed, 01 Dec 2026 00:-1:00 GMT", -EINVAL, 0},
+		{"Fri, 31 Dec 9999 23:59:60 GMT", -EINVAL, 0},
 	};
 
 	(void)state;

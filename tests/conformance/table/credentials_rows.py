@@ -7,7 +7,7 @@ import threading
 import time
 
 from table.row import (GET, TOKEN_HEADER, Answer, Row, body, by, contains, got, has_length, header, is_, matches,
-                       nothing, once, plain, within_400_ms)
+                       modified, nothing, once, plain, within_400_ms)
 from table.token_rows import ROLE
 
 KEYS = ["Code", "LastUpdated", "Type", "AccessKeyId", "SecretAccessKey", "Token", "Expiration"]
@@ -125,8 +125,9 @@ def reused(world, _):
 
 
 ROWS = [
-    Row(53, GET(ROLE), 200, body("web"), plain, has_length),
-    Row(54, GET(ROLE + "web"), 200, is_("the 7 keys, times with Z", is_document), plain, has_length),
+    Row(53, GET(ROLE), 200, body("web"), plain, has_length, modified),
+    Row(54, GET(ROLE + "web"), 200, is_("the 7 keys, times with Z", is_document), plain, has_length,
+        modified),
     Row("54 more", GET(ROLE + "web"),
         matches(r'\{\n  "Code" : "Success",\n(  "\w+" : "[^"]*",?\n)+\}', "EC2's layout, byte for byte")),
     Row("54 more", by(keyed), got("arn:aws:iam::123456789012:role/team/web")),
@@ -151,5 +152,5 @@ ROWS = [
         choice="403 or 404 was asked: but from an unregistered container not even a connection is made"),
     Row(66, once(reused), is_("web; no answer; 401; batch", lambda r: r == ["web", "no answer", 401, "batch"])),
     Row(67, GET("/latest/meta-data/iam/info"), 200, contains('"Code" : "Success"'), contains('"InstanceProfileId" : '),
-        contains('"InstanceProfileArn" : "arn:aws:iam::123456789012:')),
+        contains('"InstanceProfileArn" : "arn:aws:iam::123456789012:'), modified),
 ]

@@ -5,7 +5,7 @@ import time
 
 from host import SLOW
 from table.row import (GET, TOKEN_HEADER, TTL_HEADER, Raw, Row, body, by, closed, connection, contains, got,
-                       has_length, header, is_, matches, no_lf, not_found, once, plain, stays_open, ttl)
+                       has_length, header, is_, matches, modified, no_lf, not_found, once, plain, stays_open, ttl)
 from table.token_rows import ROLE, TOKEN
 
 GARBAGE = "A" * 56
@@ -96,7 +96,7 @@ ROWS = [
     Row("31 more", GET(ROLE, token=None, to="optional", X_Forwarded_For="10.0.0.1"), 403),
     Row(32, GET("/latest/meta-data/nothing"), 404, not_found, header("Content-Type", "text/html")),
     Row("32 more", GET("/latest/meta-data/nothing"), is_("339 bytes, as EC2's", lambda a: len(a.body) == 339)),
-    Row(33, GET("/"), 200, matches(r"1\.0\n(\d{4}-\d\d-\d\d\n)+latest", "versions, …, latest"), plain),
+    Row(33, GET("/"), 200, matches(r"1\.0\n(\d{4}-\d\d-\d\d\n)+latest", "versions, …, latest"), plain, modified),
     Row(34, GET("/latest"), 200, lists("dynamic", "meta-data"),
         choice="user-data is blocked, and only what is served is listed (case 77)"),
     Row(35, GET("/latest/meta-data/iam/"), 200, lists("info", "security-credentials/"), no_lf),
