@@ -48,15 +48,36 @@ struct http_response container_credentials_error(enum dialect dialect, int statu
 	return r;
 }
 
+void container_credentials_denial(const struct session *s, struct buf *out)
+{
+	const char *text = session_message(s), *arn;
+
+	while ((arn = strstr(text, "arn:"))) {
+		size_t len = strcspn(arn, " \t\r\n\"'`()<>");
+		while (len > 4 && strchr(".,:;", arn[len - 1]))
+			len--; /* the sentence's, not the name's */
+		buf_put(out, text, (size_t)(arn - text));
+		if (len == strlen(s->role_arn) && memcmp(arn, s->role_arn, len) == 0)
+			buf_put(out, arn, len);
+		else
+			buf_puts(out, "(withheld)");
+		text = arn + len;
+	}
+	buf_puts(out, text);
+}
+
 static struct http_response not_ready(const struct container *c, enum dialect dialect,
 				      int64_t now_ms, struct buf *scratch)
 {
 	const struct session *s = c->session;
 
 	/* What no retry cures is no 5xx: SDKs would go on asking. */
-	if (session_state(s, now_ms) == SESSION_DENIED)
-		return container_credentials_error(dialect, 403, s->last_code, session_message(s),
-						   scratch);
+	if (session_state(s, now_ms) == SESSION_DENIED) {
+		_cleanup_buf_ struct buf message = {0};
+		container_credentials_denial(s, &message);
+		return container_credentials_error(dialect, 403, s->last_code,
+						   message.data ? message.data : "", scratch);
+	}
 	return container_credentials_error(dialect, 503, "CredentialsUninitialized",
 					   "the credentials are not there yet: try again", scratch);
 }

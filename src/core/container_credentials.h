@@ -26,6 +26,11 @@ struct http_response container_credentials_answer(const struct container *c, enu
 						  const struct http_request *request,
 						  int64_t now_ms, struct buf *scratch);
 
+/* container_credentials_denial(s, out): append why a workload has no credentials and will have none:
+ * STS's words, but for every ARN that is not the role's own. They name the host's role and instance.
+ */
+void container_credentials_denial(const struct session *s, struct buf *out);
+
 /* container_credentials_error(dialect, status, code, message, scratch): an error of that service.
  */
 struct http_response container_credentials_error(enum dialect dialect, int status, const char *code,

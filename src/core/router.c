@@ -174,7 +174,10 @@ static struct http_response no_credentials(struct router *router, const struct s
 	const char *code = strcmp(s->last_code, "AccessDenied") == 0
 				   ? "AssumeRoleUnauthorizedAccess"
 				   : s->last_code;
-	credentials_print_imds_error(code, session_message(s), s->last_attempt_s, &router->scratch);
+	_cleanup_buf_ struct buf message = {0};
+	container_credentials_denial(s, &message);
+	credentials_print_imds_error(code, message.data ? message.data : "", s->last_attempt_s,
+				     &router->scratch);
 	return scratch_response(router);
 }
 

@@ -84,7 +84,18 @@ def test_a_denied_role_says_so_and_heals(host):
     assert "AccessDenied" in answer["error"]["message"] and "not authorized" in answer["error"]["message"]
     assert host.show("c")["state"] == "denied"
     status, _, body = c.get("/latest/meta-data/iam/security-credentials/web")
-    assert status == 200 and b'"Code" : "AssumeRoleUnauthorizedAccess"' in body and b"not authorized" in body
+    assert status == 200 and b'"Code" : "AssumeRoleUnauthorizedAccess"' in body
+    assert b"not authorized" in body and b"on resource: arn:aws:iam::123456789012:role/web" in body
+    # What STS said of the host's role and instance is for the operator.
+    environ = host.api("GET", "/v1/containers/c/environment")[1]
+    for where, path, headers in (
+            ("169.254.170.2", environ["ecs"]["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"], {}),
+            ("169.254.170.23", "/v1/credentials",
+             {"Authorization": environ["eks"]["AWS_CONTAINER_AUTHORIZATION_TOKEN"]})):
+        told = c.request("GET", path, headers, where)
+        assert told[0] == 403 and b"not authorized" in told[2], told
+        body += told[2]
+    assert b"host-role" not in body and b"i-0123456789abcdef0" not in body
     assert b"AccessKeyId" not in body
     host.fake.reset()
     assert host.api("POST", "/v1/containers/c/refresh")[0] == 202
