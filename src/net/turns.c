@@ -2,6 +2,7 @@
 
 #define DOOR_REQUESTS 32
 #define ROUND_REQUESTS 64
+#define CONNECTION_COST 4 /* accepting and closing one, in requests */
 
 /* For so long after another container's last request does one pace itself. */
 #define CROWDED_MS 1000
@@ -79,6 +80,7 @@ bool turns_may_accept(struct frontend_door *door, int64_t now_ms)
 
 	if (!turns_had_enough(door, now_ms) || !is_crowded(f, now_ms)) {
 		turns_spend(door, now_ms);
+		door->window_requests += CONNECTION_COST - 1;
 		return true;
 	}
 	for (size_t i = 0; i < door->n_listeners; i++)
