@@ -251,17 +251,20 @@ int identity_read(const struct oci_config *oci, const char *id, const struct con
 
 	if (!identity || find_role(oci, config, &role) < 0)
 		return no_memory(diag);
+	/* Without a role too: it may be the role that is misspelt. */
+	int r = check_annotations(oci, diag);
+	if (r < 0)
+		return r;
 	if (!role.value) {
 		*ret = TAKE(identity);
 		return 0;
 	}
-	int r = identity_complete_arn(role.value, config, &identity->role_arn, &why);
+	r = identity_complete_arn(role.value, config, &identity->role_arn, &why);
 	if (r < 0)
 		return diag_fail(-r, diag, NULL, "%s: %s", role.source, why.text);
 	identity->role_source = strdup(role.source);
 	if (!identity->role_source)
 		return no_memory(diag);
-	r = check_annotations(oci, diag);
 	for (size_t i = 0; r == 0 && i < N_FIELDS; i++)
 		r = take_field(oci, config, &fields[i], identity, diag);
 	if (r == 0)

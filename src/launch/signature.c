@@ -7,18 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-
+#include "launch/late_crypto.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "wire/simple_signing.h"
 
 #define SIGNATURES_MAX 8 /* of one image */
 #define SIGNATURE_MAX 8192
-
-DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free)
-DEFINE_CLEANUP(EVP_MD_CTX *, EVP_MD_CTX_free)
 
 struct statement {
 	char *payload;
@@ -33,10 +28,10 @@ static void statement_deinit(struct statement *statement)
 	statement->payload = NULL;
 }
 
-static EVP_PKEY *load_key(const char *path, struct diag *diag)
+static EVP_PKEY *load_key(const struct late_crypto *crypto, const char *path, struct diag *diag)
 {
 	FILE *file = fopen(path, "re");
-	EVP_PKEY *key = file ? PEM_read_PUBKEY(file, NULL, NULL, NULL) : NULL;
+	EVP_PKEY *key = file ? crypto->PEM_read_PUBKEY(file, NULL, NULL, NULL) : NULL;
 
 	if (!key)
 		diag_set(diag, "image_keys", "[runtime] image_keys: %.256s: %s", path,
@@ -46,19 +41,22 @@ static EVP_PKEY *load_key(const char *path, struct diag *diag)
 	return key;
 }
 
-static bool verify(EVP_PKEY *key, const struct statement *s)
+static bool verify(const struct late_crypto *crypto, EVP_PKEY *key, const struct statement *s)
 {
-	__attribute__((cleanup(EVP_MD_CTX_freep))) EVP_MD_CTX *context = EVP_MD_CTX_new();
+	EVP_MD_CTX *context = crypto->EVP_MD_CTX_new();
 	/* Ed25519 does its own hashing. */
-	const EVP_MD *hash = EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519 ? NULL : EVP_sha256();
+	const EVP_MD *hash =
+		crypto->EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519 ? NULL : crypto->EVP_sha256();
 
-	return context && EVP_DigestVerifyInit(context, NULL, hash, NULL, key) == 1 &&
-	       EVP_DigestVerify(context, s->signature, s->signature_len,
-				(const unsigned char *)s->payload, s->len) == 1;
+	bool valid = context && crypto->EVP_DigestVerifyInit(context, NULL, hash, NULL, key) == 1 &&
+		     crypto->EVP_DigestVerify(context, s->signature, s->signature_len,
+					      (const unsigned char *)s->payload, s->len) == 1;
+	crypto->EVP_MD_CTX_free(context);
+	return valid;
 }
 
 /* Base64 with whatever white space an editor has put there. */
-static int decode(const char *text, struct statement *ret)
+static int decode(const struct late_crypto *crypto, const char *text, struct statement *ret)
 {
 	char compact[SIGNATURE_MAX];
 	size_t n = 0, padding = 0;
@@ -72,7 +70,8 @@ static int decode(const char *text, struct statement *ret)
 		compact[n++] = *text;
 	}
 	int len = n > 0 && n % 4 == 0 && padding <= 2
-			  ? EVP_DecodeBlock(ret->signature, (const unsigned char *)compact, (int)n)
+			  ? crypto->EVP_DecodeBlock(ret->signature, (const unsigned char *)compact,
+						    (int)n)
 			  : -1;
 	if (len < 0)
 		return -EINVAL;
@@ -80,7 +79,8 @@ static int decode(const char *text, struct statement *ret)
 	return 0;
 }
 
-static int read_statement(const char *directory, const char *hex, int index, struct statement *ret)
+static int read_statement(const struct late_crypto *crypto, const char *directory, const char *hex,
+			  int index, struct statement *ret)
 {
 	_cleanup_free_ char *text = NULL;
 	char path[PATH_MAX], number[16] = "";
@@ -94,7 +94,7 @@ static int read_statement(const char *directory, const char *hex, int index, str
 	if (r == 0)
 		r = file_read(path, SIGNATURE_MAX, &text, NULL);
 	if (r == 0)
-		r = decode(text, ret);
+		r = decode(crypto, text, ret);
 	if (r < 0)
 		statement_deinit(ret);
 	return r;
@@ -110,7 +110,8 @@ static char *signer_name(const char *path)
 }
 
 /* Who of the keys in the list has signed the statement? 0, -EACCES if none, -EINVAL, -ENOMEM. */
-static int find_signer(const char *list, const struct statement *s, char **ret, struct diag *diag)
+static int find_signer(const struct late_crypto *crypto, const char *list,
+		       const struct statement *s, char **ret, struct diag *diag)
 {
 	_cleanup_free_ char *copy = strdup(list);
 	char *rest = copy, *path;
@@ -120,10 +121,12 @@ static int find_signer(const char *list, const struct statement *s, char **ret, 
 	while ((path = strsep(&rest, ", \t\n"))) {
 		if (!path[0])
 			continue;
-		__attribute__((cleanup(EVP_PKEY_freep))) EVP_PKEY *key = load_key(path, diag);
+		EVP_PKEY *key = load_key(crypto, path, diag);
 		if (!key)
 			return -EINVAL;
-		if (!verify(key, s))
+		bool valid = verify(crypto, key, s);
+		crypto->EVP_PKEY_free(key);
+		if (!valid)
 			continue;
 		*ret = signer_name(path);
 		return *ret ? 0 : -ENOMEM;
@@ -149,12 +152,15 @@ int signature_check(const struct config *config, const char *ref, const char *di
 		return diag_fail(EACCES, diag, "image",
 				 "the image's signature cannot be looked for: its %s is not known",
 				 ref ? "digest" : "reference");
+	const struct late_crypto *crypto = late_crypto_load(diag);
+	if (!crypto)
+		return -ENOENT;
 	for (int i = 0; i < SIGNATURES_MAX; i++) {
 		_cleanup_(statement_deinit) struct statement s;
-		if (read_statement(config->runtime.image_signatures, digest + 7, i, &s) < 0)
+		if (read_statement(crypto, config->runtime.image_signatures, digest + 7, i, &s) < 0)
 			continue;
 		/* The signature first: nothing of an unsigned text is looked at. */
-		int r = find_signer(config->runtime.image_keys, &s, ret_signer, &why);
+		int r = find_signer(crypto, config->runtime.image_keys, &s, ret_signer, &why);
 		if (r == 0)
 			r = simple_signing_check(s.payload, s.len, digest, ref, &why);
 		if (r == 0)

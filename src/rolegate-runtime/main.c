@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "launch/applicant.h"
@@ -158,8 +159,15 @@ int main(int argc, char *argv[])
 	oci_command_parse(argc, argv, &command);
 	report_setup(PROGRAM, command.log, command.log_json);
 	if (settings_load(&config, &diag) < 0) {
-		report_error("%s", diag.text);
-		return EXIT_FAILURE;
+		if (command.verb == OCI_CREATE) {
+			report_error("%s", diag.text);
+			return EXIT_FAILURE;
+		}
+		/* A slip in the file must not keep containers from being stopped. Not on standard
+		 * error: engines take what is there for a part of the answer. */
+		syslog(LOG_ERR, "going by the defaults: %s", diag.text);
+		if (config_parse("", CONFIG_DEFAULT_PATH, &config, &diag) < 0)
+			return EXIT_FAILURE;
 	}
 	int status = run(&command, &config, argv);
 	config_deinit(&config);

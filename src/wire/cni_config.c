@@ -1,5 +1,6 @@
 #include "wire/cni_config.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -61,21 +62,67 @@ static int annotate_all(struct cni_config *config, json_t *object, const char *p
 	return 0;
 }
 
+/* What stands under "rolegate": an object of fields, or the role alone. */
+static int annotate_fields(struct cni_config *config, json_t *value)
+{
+	if (json_is_string(value))
+		return cni_config_annotate(config, PREFIX "role", json_string_value(value));
+	return annotate_all(config, value, PREFIX);
+}
+
+/* Keys that are annotations of ours by their full name, among whatever else is there. */
+static int annotate_ours(struct cni_config *config, json_t *object)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach (object, key, value) {
+		bool ours = strncmp(key, PREFIX, strlen(PREFIX)) == 0 ||
+			    strcmp(key, "iam.amazonaws.com/role") == 0;
+		if (ours && annotate_json(config, key, value) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* args.cni.labels of the conventions: [{"key": K, "value": V}, ...] */
+static int annotate_labels(struct cni_config *config, json_t *labels)
+{
+	json_t *label;
+	size_t i;
+	int r = 0;
+
+	json_array_foreach (labels, i, label) {
+		const char *key = json_string_value(json_object_get(label, "key"));
+		json_auto_t *pair =
+			key ? json_pack("{s:O?}", key, json_object_get(label, "value")) : NULL;
+		if (r == 0 && pair)
+			r = annotate_ours(config, pair);
+	}
+	return r;
+}
+
 /* Later ones count for more: the more particular come last. */
 static int take_annotations(json_t *root, struct cni_config *config)
 {
 	json_t *args = json_object_get(root, "args");
+	json_t *cni = json_object_get(args, "cni");
 	json_t *runtime = json_object_get(root, "runtimeConfig");
 
 	int r = annotate_all(config, json_object_get(args, "podman_labels"), "");
 	if (r == 0)
-		r = annotate_all(config, json_object_get(json_object_get(args, "cni"), "rolegate"),
-				 PREFIX);
+		r = annotate_labels(config, json_object_get(cni, "labels"));
+	if (r == 0)
+		r = annotate_ours(config, cni);
+	if (r == 0)
+		r = annotate_fields(config, json_object_get(cni, "rolegate"));
 	if (r == 0)
 		r = annotate_all(config,
 				 json_object_get(runtime, "io.kubernetes.cri.pod-annotations"), "");
 	if (r == 0)
-		r = annotate_all(config, json_object_get(runtime, "rolegate"), PREFIX);
+		r = annotate_ours(config, runtime);
+	if (r == 0)
+		r = annotate_fields(config, json_object_get(runtime, "rolegate"));
 	return r;
 }
 

@@ -33,9 +33,10 @@ struct cni_config {
 	char *prev_result;     /* JSON text; NULL: this plugin is the first */
 	char *rolegate_config; /* "rolegate_config": the configuration file, or NULL */
 	char *kubeconfig;      /* "kubeconfig": the API server to ask for a pod's role, or NULL */
-	/* Where a role may be: what is under "rolegate" in runtimeConfig and in args.cni, as
-	 * annotations rolegate.io/KEY; runtimeConfig's io.kubernetes.cri.pod-annotations; and the
-	 * network's own labels of Podman. Only annotations are set in it. */
+	/* Where a role may be, in runtimeConfig and in args.cni: what is under "rolegate", as
+	 * annotations rolegate.io/KEY; keys rolegate.io/KEY and iam.amazonaws.com/role, also of
+	 * args.cni.labels; io.kubernetes.cri.pod-annotations; and the network's own labels of
+	 * Podman. Only annotations are set in it. */
 	struct oci_config *container;
 };
 

@@ -87,6 +87,10 @@ def test_version_and_first_in_the_chain(shared):
 
 @pytest.mark.parametrize("extra", [
     {"args": {"cni": {"rolegate": {"role": "web"}}}},
+    {"args": {"cni": {"rolegate": "web"}}},
+    {"args": {"cni": {"rolegate.io/role": "web", "other": 1}}},
+    {"args": {"cni": {"labels": [{"key": "rolegate.io/role", "value": "web"}, {"key": "app", "value": "x"}, 7, {}]}}},
+    {"runtimeConfig": {"rolegate.io/role": "web"}, "args": {"cni": {"rolegate.io/role": "other"}}},
     {"args": {"podman_labels": {"rolegate.io/role": "web"}}},
     {"args": {"podman_labels": {"iam.amazonaws.com/role": ROLE + "web"}}},
     {"runtimeConfig": {"io.kubernetes.cri.pod-annotations": {"iam.amazonaws.com/role": "web"}}},

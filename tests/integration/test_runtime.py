@@ -157,6 +157,7 @@ def test_image_and_pod_as_containerd_and_crio_tell_them(shared):
 
 @pytest.mark.parametrize("source, said", [
     ({"annotations": {"rolegate.io/role": "web", "rolegate.io/rloe": "x"}}, "rolegate.io/rloe"),
+    ({"annotations": {"rolegate.io/rloe": "web"}}, "rolegate.io/rloe"),
     ({"annotations": {"rolegate.io/role": "web", "rolegate.io/netns": "/proc/1/ns/net"}}, "rolegate.io/netns"),
     ({"annotations": {"rolegate.io/role": "web", "rolegate.io/pid": "1"}}, "rolegate.io/pid"),
     ({"annotations": {"rolegate.io/role": "web", "rolegate.io/image.ref": "trusted"}}, "rolegate.io/image.ref"),
@@ -454,6 +455,21 @@ def test_other_commands_are_the_real_runtimes(shared):
         ours = subprocess.run([shared.programs / "rolegate-runtime", *arguments], capture_output=True, text=True,
                               env=shared.environ())
         assert (ours.returncode, ours.stdout) == (real.returncode, real.stdout), arguments
+
+
+def test_a_broken_configuration_starts_nothing_but_lets_stop(host):
+    for runc in make(host):
+        out = runc.start("c", annotations={"rolegate.io/role": "web"})
+        runc.output(out)
+        host.settings["runtime"]["pth"] = "typo"
+        host.write_settings()
+        code, out, err = runc.run("d", args=["/bin/sh", "-c", "echo started"])
+        assert code == 1 and "started" not in out and "pth" in err, (out, err)
+        code, out, err = runc.call("state", "c")
+        assert code == 0 and json.loads(out)["status"] == "running" and err == "", (out, err)
+        assert runc.call("kill", "c", "KILL")[0] == 0
+        host.wait(lambda: ids(host) == set(), "the end of the registration")
+        assert runc.call("delete", "--force", "c")[0] == 0
 
 
 def test_real_runtime_must_be_another(host):
