@@ -4,7 +4,7 @@ import sys
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "integration"), str(HERE.parent)]
+sys.path[:0] = [str(HERE), str(HERE.parent / "integration"), str(HERE.parent / "conformance"), str(HERE.parent)]
 
 from bundles import RUNC  # noqa: E402
 from host import Host  # noqa: E402

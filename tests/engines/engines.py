@@ -4,10 +4,13 @@ of theirs gets into this machine's /run/netns, /run/docker or /var/lib/cni."""
 import contextlib
 import json
 import os
+import pathlib
+import shutil
 import subprocess
 
-from bundles import rootfs, scratch, stage
-from host import ROOT, SLOW
+from bundles import open_files, rootfs, scratch, stage, words
+from clients import build_go
+from host import ROLE, ROOT, SLOW
 
 # Docker's own: /usr/local/bin may have another client.
 DOCKER, DOCKERD, PODMAN, CTR, CONTAINERD = (
@@ -19,12 +22,107 @@ PRIVATE = ("/run/netns", "/run/docker", "/run/containerd", "/run/containers", "/
 BOTO3 = ["/usr/bin/python3", "-c",
          "import boto3; c = boto3.Session().get_credentials(); print('key', c.access_key if c else 'none')"]
 USR = "/usr:/usr:ro"
+# With whatever capabilities it has over its own network: flush the rules, try everything. Arguments: a neighbour's address.
+ATTACK = """
+import socket, subprocess, sys
+for program in ("iptables-nft", "ip6tables-nft"):
+    for table in ("nat", "filter"):
+        if subprocess.run(["/usr/sbin/" + program, "-t", table, "-F"], capture_output=True).returncode == 0:
+            print("flushed", program, table)
+neighbour, gateway = sys.argv[1], ".".join(sys.argv[1].split(".")[:3] + ["1"])
+targets = [(a, p) for a in ("169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd00:ec2::23",
+                            neighbour, gateway, "127.0.0.1") for p in (80, 8000, 16925, 16926)]
+for address, port in targets:
+    s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    s.settimeout(0.5)
+    try:
+        s.connect((address, port))
+        s.sendall(b"GET /latest/meta-data/iam/security-credentials/ HTTP/1.0\\r\\nHost: 169.254.169.254\\r\\n\\r\\n")
+        answer = s.recv(4096)
+        # Its own listener wants a token; that is as it should be.
+        if answer and not (address in ("127.0.0.1", "127.0.0.2") and answer.startswith(b"HTTP/1.1 401")):
+            print("reached", address, port, answer)
+    except OSError:
+        pass
+print("done")
+"""
+ATTACKER = ["/usr/bin/python3", "-c", ATTACK]
+
+
+def check_attack(output, flushes=None):
+    """That nothing was reached; `flushes`: whether it could empty its own rules (None: no matter)."""
+    assert output.endswith("done\n") and "reached" not in output, output
+    assert flushes is None or ("flushed" in output) == flushes, output
+
+
+def add_sdk(root):
+    """/aws: an unmodified AWS SDK, static; only Go has such."""
+    if not (root / "aws").exists():
+        shutil.copy(build_go("go-key"), root / "aws")
+
+
+def fifty_of_fifty(host, run, roles=7):
+    """By `run(number, role, command)`, each as process 1: the SDK, and on an STS that takes a second the client that
+    never asks twice. `roles`: how many, or a list of names."""
+    names = [f"role-{n}" for n in range(roles)] if isinstance(roles, int) else roles
+    for program, delay_s in (("/aws", 0), ("/imds", 1)):
+        host.fake.set(sts_delay_s=delay_s)
+        for n in range(50):
+            role = names[n % len(names)]
+            status, out, err = run(n, role, program)
+            assert status == 0 and "key " in out, (program, n, status, out, err)
+            issued = {s["access_key_id"]: s["role_arn"] for s in host.fake.sessions()}
+            assert issued[words(out)["key"]] == ROLE + role, (program, n, out)
+
+
+class Traces:
+    """What a container's start may leave behind on the host: look before, and again when it is gone."""
+
+    def __init__(self, sandbox):
+        self.sandbox, self.host = sandbox, sandbox.host
+        self.files = open_files(self.host)
+        self.rules = self.host_rules()
+
+    def host_rules(self):
+        """Rolegate's; an engine's own are its business."""
+        saved = [self.host.netns.run([f"{program}-save"]).stdout for program in ("iptables", "ip6tables")]
+        return [line for text in saved for line in text.splitlines() if "ROLEGATE" in line and line[0] != "#"]
+
+    def remember(self):
+        """Call it while the container is there."""
+        [entry] = self.host.api("GET", "/v1/containers")[1]["containers"]
+        self.netns = entry["netns_inode"]
+        return entry["id"]
+
+    def netns_users(self):
+        """Processes, descriptors and mounts that keep the network namespace."""
+        name, found = f"net:[{self.netns}]", []
+        for proc in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                found += [str(link) for link in (proc / "ns" / "net", *(proc / "fd").iterdir())
+                          if os.readlink(link) == name]
+            except OSError:
+                pass
+        mounts = pathlib.Path(f"/proc/{self.sandbox.keeper.pid}/mountinfo").read_text()
+        return found + [line for line in mounts.splitlines() if name in line]
+
+    def check(self, with_netns=True):
+        """`with_netns` False: nobody could remember() it, as it never ran."""
+        host = self.host
+        self.sandbox.wait_for_nobody()
+        host.wait(lambda: all(now <= then for now, then in zip(open_files(host), self.files)),
+                  f"the end of listeners and connections {self.files}")
+        assert list((host.state_dir / "containers").glob("*.json")) == []
+        assert self.host_rules() == self.rules
+        if with_netns:
+            host.wait(lambda: not self.netns_users(), f"the end of its netns {self.netns_users()}")
 
 
 def image_tar():
     """The root file system as a tar file, for `import`."""
     path = scratch() / "rootfs.tar"
     if not path.exists():
+        add_sdk(rootfs())
         subprocess.run(["tar", "-C", rootfs(), "-cf", path, "."], check=True)
     return path
 

@@ -3,8 +3,11 @@
 import pytest
 
 from bundles import words
-from engines import BOTO3, CONTAINERD, CTR, IMAGE, USR, Docker, Sandbox
+from engines import (ATTACKER, BOTO3, CONTAINERD, CTR, IMAGE, Docker, Sandbox, Traces, check_attack,
+                     fifty_of_fifty)
 from host import ROLE, ROOT
+
+USR_MOUNT = "type=bind,src=/usr,dst=/usr,options=rbind:ro"
 
 
 @pytest.fixture(scope="module")
@@ -45,17 +48,23 @@ def containerd(sandbox):
     return Containerd(sandbox)
 
 
-def test_fifty_of_fifty_with_a_slow_sts(containerd):
-    containerd.sandbox.host.fake.set(sts_delay_s=1)
-    for n in range(50):
-        result = containerd.run("--rm", "--annotation", f"rolegate.io/role=role-{n % 7}", IMAGE, f"c{n}", "/imds")
-        assert result.returncode == 0 and words(result.stdout)["role"] == f"role-{n % 7}", (n, result)
-        assert containerd.sandbox.issued_role(words(result.stdout)["key"]) == f"{ROLE}role-{n % 7}"
+def test_fifty_of_fifty(containerd):
+    def start(n, role, program):
+        result = containerd.run("--rm", "--annotation", f"rolegate.io/role={role}", IMAGE, f"c{n}", program)
+        return result.returncode, result.stdout, result.stderr
+    fifty_of_fifty(containerd.sandbox.host, start)
     containerd.sandbox.wait_for_nobody()
 
 
+def test_hosts_credentials_are_out_of_reach(containerd):
+    """ctr gives a container no network but its loopback: there is no neighbour."""
+    for arguments in (["--cap-add", "CAP_NET_ADMIN", "--cap-add", "CAP_NET_RAW", "--annotation", "rolegate.io/role=web"], []):
+        result = containerd.run("--rm", "--mount", USR_MOUNT, *arguments, IMAGE, "attacker", *ATTACKER, "127.0.0.2")
+        check_attack(result.stdout, flushes=bool(arguments))
+
+
 def test_unmodified_boto3_is_process_1(containerd):
-    result = containerd.run("--rm", "--mount", "type=bind,src=/usr,dst=/usr,options=rbind:ro", "--env",
+    result = containerd.run("--rm", "--mount", USR_MOUNT, "--env",
                             "AWS_METADATA_SERVICE_NUM_ATTEMPTS=1", "--annotation", "rolegate.io/role=web", IMAGE, "py",
                             *BOTO3)
     assert result.returncode == 0, result
@@ -87,25 +96,38 @@ def test_the_shipped_configuration_is_one(containerd):
     assert 'BinaryName = "/usr/sbin/rolegate-runtime"' in dump and 'pod_annotations = ["rolegate.io/*"' in dump
 
 
-@pytest.mark.parametrize("number", ["SIGTERM", "SIGKILL"])
-def test_nothing_is_left(containerd, number):
-    containerd.run("-d", "--annotation", "rolegate.io/role=web", IMAGE, "box", "/imds", "hold", check=True)
-    assert containerd.sandbox.ids() == {"box"}
-    containerd("task", "kill", "-s", number, "box", check=True)
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL", "failed start", "denied"])
+def test_nothing_is_left(containerd, how):
+    containerd.run("--rm", "--annotation", "rolegate.io/role=warm", IMAGE, "warm", "/imds", check=True)
     containerd.sandbox.wait_for_nobody()
-    containerd.sandbox.host.wait(lambda: "STOPPED" in containerd("task", "ls").stdout, "the task's end")
-    containerd("task", "rm", "box", check=True)
-    containerd("container", "rm", "box", check=True)
+    traces = Traces(containerd.sandbox)
+    runs = how.startswith("SIG")
+    if how == "denied":
+        containerd.sandbox.host.fake.set(sts_error="AccessDenied")
+    command = ["/no/such"] if how == "failed start" else ["/imds", "hold"]
+    result = containerd.run("-d", "--annotation", "rolegate.io/role=web", IMAGE, "box", *command)
+    assert (result.returncode == 0) == runs, result
+    if runs:
+        assert traces.remember() == "box"
+        containerd("task", "kill", "-s", how, "box", check=True)
+        containerd.sandbox.wait_for_nobody()
+        containerd.sandbox.host.wait(lambda: "STOPPED" in containerd("task", "ls").stdout, "the task's end")
+        containerd("task", "rm", "box", check=True)
+    containerd("container", "rm", "box")
+    traces.check(with_netns=runs)
 
 
 def test_the_same_id_in_another_containerd_namespace(containerd):
     containerd.run("-d", "--annotation", "rolegate.io/role=web", IMAGE, "box", "/imds", "hold", check=True)
-    before = containerd.sandbox.host.show("box")
+    def who():
+        entry = containerd.sandbox.host.show("box")
+        return [entry[key] for key in ("access_key_id", "pid", "netns_inode", "registered_at")]
+    before = who()
     containerd("-n", "other", "images", "import", containerd.dir / "image.tar", check=True)
     result = containerd("-n", "other", *containerd.arguments("--rm", "--annotation", "rolegate.io/role=web", IMAGE, "box",
                                                              "/imds"))
     assert result.returncode != 0 and "is registered with another" in result.stderr, result
-    assert containerd.sandbox.host.show("box") == before
+    assert who() == before
     containerd("task", "rm", "-f", "box", check=True)
     containerd("container", "rm", "box", check=True)
     containerd.sandbox.wait_for_nobody()

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bundles import words
-from engines import BOTO3, IMAGE, USR, Podman, Sandbox
+from engines import ATTACKER, BOTO3, IMAGE, USR, Podman, Sandbox, Traces, check_attack, fifty_of_fifty
 from host import ROLE
 
 
@@ -21,12 +21,21 @@ def podman(sandbox):
     return Podman(sandbox)
 
 
-def test_fifty_of_fifty_with_a_slow_sts(podman):
-    podman.sandbox.host.fake.set(sts_delay_s=1)
-    for n in range(50):
-        result = podman.run("--rm", "-e", f"ROLEGATE_ROLE=role-{n % 7}", IMAGE, "/imds")
-        assert result.returncode == 0 and words(result.stdout)["role"] == f"role-{n % 7}", (n, result)
-        assert podman.sandbox.issued_role(words(result.stdout)["key"]) == f"{ROLE}role-{n % 7}"
+def test_fifty_of_fifty(podman):
+    def start(_, role, program):
+        result = podman.run("--rm", "-e", f"ROLEGATE_ROLE={role}", IMAGE, program)
+        return result.returncode, result.stdout, result.stderr
+    fifty_of_fifty(podman.sandbox.host, start)
+    podman.sandbox.wait_for_nobody()
+
+
+def test_hosts_and_neighbours_credentials_are_out_of_reach(podman):
+    podman.run("-d", "--name", "victim", "-e", "ROLEGATE_ROLE=secret", IMAGE, "/imds", "hold", check=True)
+    address = podman("inspect", "-f", "{{.NetworkSettings.IPAddress}}", "victim", check=True).stdout.strip()
+    for arguments in (["--cap-add", "NET_ADMIN", "--cap-add", "NET_RAW", "-e", "ROLEGATE_ROLE=web"], []):
+        result = podman.run("--rm", "-v", USR, *arguments, IMAGE, *ATTACKER, address or "127.0.0.2")
+        check_attack(result.stdout, flushes=bool(arguments))
+    podman("rm", "-f", "-t", "0", "victim", check=True)
     podman.sandbox.wait_for_nobody()
 
 
@@ -80,13 +89,22 @@ def test_a_pod_shares_its_role(podman):
     podman.sandbox.wait_for_nobody()
 
 
-@pytest.mark.parametrize("how", [["stop", "-t", "5"], ["kill"], ["rm", "-f", "-t", "0"]])
+@pytest.mark.parametrize("how", [["stop", "-t", "5"], ["kill"], ["rm", "-f", "-t", "0"], ["failed start"], ["denied"]])
 def test_nothing_is_left(podman, how):
-    podman.run("-d", "--name", "box", "-e", "ROLEGATE_ROLE=web", IMAGE, "/imds", "hold", check=True)
-    assert len(podman.sandbox.ids()) == 1
-    podman(*how, "box", check=True)
+    podman.run("--rm", "-e", "ROLEGATE_ROLE=warm", IMAGE, "/imds", check=True)
     podman.sandbox.wait_for_nobody()
+    traces = Traces(podman.sandbox)
+    runs = how[0] not in ("failed start", "denied")
+    if how == ["denied"]:
+        podman.sandbox.host.fake.set(sts_error="AccessDenied")
+    command = ["/no/such"] if how == ["failed start"] else ["/imds", "hold"]
+    result = podman.run("-d", "--name", "box", "-e", "ROLEGATE_ROLE=web", IMAGE, *command)
+    assert (result.returncode == 0) == runs, result
+    if runs:
+        traces.remember()
+        podman(*how, "box", check=True)
     podman("rm", "-f", "-t", "0", "box")
+    traces.check(with_netns=runs)
 
 
 def test_crun(podman):

@@ -3,7 +3,7 @@
 import pytest
 
 from bundles import words
-from engines import IMAGE, Docker, Sandbox
+from engines import ATTACKER, IMAGE, Docker, Sandbox, Traces, check_attack
 from host import ROLE
 
 LOCAL = "127.0.0.1:9/web:1"
@@ -51,3 +51,45 @@ def test_replicas_of_two_services_have_their_roles(swarm):
     for service in replicas:
         swarm("service", "rm", service, check=True)
     swarm.sandbox.wait_for_nobody()
+
+
+def job(docker, name, *arguments):
+    """A service that runs once: what it printed."""
+    docker("service", "create", "--detach", "--no-resolve-image", "--name", name, "--mode", "replicated-job",
+           "--restart-condition", "none", *arguments, check=True)
+
+    def ended():
+        out = docker("ps", "-aq", "--no-trunc", "--filter", f"label=com.docker.swarm.service.name={name}", "--filter",
+                     "status=exited", check=True).stdout.split()
+        return out[0] if out else None
+    task = docker.sandbox.host.wait(ended, f"the end of {name}", 60)
+    out = docker("logs", task, check=True).stdout
+    docker("service", "rm", name, check=True)
+    return out
+
+
+def test_hosts_and_neighbours_credentials_are_out_of_reach(swarm):
+    swarm("service", "create", "--detach", "--no-resolve-image", "--name", "victim", "--env", "ROLEGATE_ROLE=secret", LOCAL,
+          "/imds", "hold", check=True)
+    host = swarm.sandbox.host
+    host.wait(lambda: tasks(swarm, "victim"), "the victim", 60)
+    address = swarm("inspect", "-f", "{{.NetworkSettings.IPAddress}}", tasks(swarm, "victim")[0], check=True).stdout.strip()
+    for name, arguments in (("strong", ["--cap-add", "NET_ADMIN", "--cap-add", "NET_RAW", "--env", "ROLEGATE_ROLE=web"]),
+                            ("weak", [])):
+        out = job(swarm, name, *arguments, "--mount", "type=bind,src=/usr,dst=/usr,readonly", LOCAL, *ATTACKER,
+                  address or "127.0.0.2")
+        check_attack(out, flushes=bool(arguments))
+    swarm("service", "rm", "victim", check=True)
+    swarm.sandbox.wait_for_nobody()
+
+
+def test_nothing_is_left(swarm):
+    assert "key " in job(swarm, "warm", "--env", "ROLEGATE_ROLE=warm", LOCAL, "/aws")
+    swarm.sandbox.wait_for_nobody()
+    traces = Traces(swarm.sandbox)
+    swarm("service", "create", "--detach", "--no-resolve-image", "--name", "box", "--env", "ROLEGATE_ROLE=web", LOCAL,
+          "/imds", "hold", check=True)
+    swarm.sandbox.host.wait(lambda: tasks(swarm, "box") and swarm.sandbox.ids() == set(tasks(swarm, "box")), "the task", 60)
+    traces.remember()
+    swarm("service", "rm", "box", check=True)
+    traces.check()
