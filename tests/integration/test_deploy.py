@@ -51,6 +51,7 @@ def test_a_container_role_trusts_the_host_role_alone():
         assert statement["Condition"]["StringEquals"]["aws:PrincipalOrgID"] == {"Ref": "OrganizationId"}
     assume = web["AssumeRolePolicyDocument"]["Statement"][0]
     assert assume["Condition"]["StringEquals"]["sts:ExternalId"] == {"Ref": "ExternalId"}
+    assert assume["Condition"]["StringLike"] == {"sts:RoleSessionName": "rolegate-*", "sts:SourceIdentity": "*"}
 
 
 def test_no_pod_annotation_passes_for_the_engines_word():
