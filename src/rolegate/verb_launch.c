@@ -107,10 +107,11 @@ static int find_rootfs(struct job *job)
 	struct stat st;
 	int code = CLI_DONE;
 
-	if (!realpath(job->options->args[0], job->directory) || stat(job->directory, &st) < 0 ||
-	    !S_ISDIR(st.st_mode)) {
+	bool found =
+		realpath(job->options->args[0], job->directory) && stat(job->directory, &st) == 0;
+	if (!found || !S_ISDIR(st.st_mode)) {
 		cli_error(job->cli, "%s: %s", job->options->args[0],
-			  strerror(errno ? errno : ENOTDIR));
+			  strerror(found ? ENOTDIR : errno));
 		return CLI_FAILED;
 	}
 	snprintf(file, sizeof(file), "%s/config.json", job->directory);
@@ -332,7 +333,9 @@ static int run_launch(struct cli *cli, const struct options *options)
 		.spec = oci_spec_new(launch_syscalls),
 	};
 	int code = CLI_FAILED;
-	if (options_get(options, "reap")) {
+	if (options_get(options, "reap") && options->n_args > 0) {
+		code = cli_usage(cli, "--reap takes no argument");
+	} else if (options_get(options, "reap")) {
 		r = launch_reap(&job.config, job.launch.state_root, &diag);
 		code = r < 0 ? print_diag(cli, r, &diag) : CLI_DONE;
 	} else if (options->n_args == 0) {

@@ -53,19 +53,33 @@ def test_replicas_of_two_services_have_their_roles(swarm):
     swarm.sandbox.wait_for_nobody()
 
 
-def job(docker, name, *arguments):
-    """A service that runs once: what it printed."""
+def jobs(docker, name, n, *arguments):
+    """A service whose n tasks run once: what each printed."""
     docker("service", "create", "--detach", "--no-resolve-image", "--name", name, "--mode", "replicated-job",
-           "--restart-condition", "none", *arguments, check=True)
+           "--replicas", str(n), "--max-concurrent", "5", "--restart-condition", "none", *arguments, check=True)
 
     def ended():
         out = docker("ps", "-aq", "--no-trunc", "--filter", f"label=com.docker.swarm.service.name={name}", "--filter",
                      "status=exited", check=True).stdout.split()
-        return out[0] if out else None
-    task = docker.sandbox.host.wait(ended, f"the end of {name}", 60)
-    out = docker("logs", task, check=True).stdout
+        return out if len(out) == n else None
+    ends = docker.sandbox.host.wait(ended, f"the end of {name}", 60 + 3 * n)
+    outs = [docker("logs", task, check=True).stdout for task in ends]
     docker("service", "rm", name, check=True)
-    return out
+    return outs
+
+
+def job(docker, name, *arguments):
+    return jobs(docker, name, 1, *arguments)[0]
+
+
+def test_fifty_of_fifty(swarm):
+    """As fifty_of_fifty() of the other engines: swarm starts them, five at a time."""
+    for program, delay_s in (("/aws", 0), ("/imds", 1)):
+        swarm.sandbox.host.fake.set(sts_delay_s=delay_s)
+        for role in ("web", "batch"):
+            outs = jobs(swarm, f"fifty-{role}", 25, "--env", f"ROLEGATE_ROLE={role}", LOCAL, program)
+            assert [swarm.sandbox.issued_role(words(out)["key"]) for out in outs] == [ROLE + role] * 25, outs
+    swarm.sandbox.wait_for_nobody()
 
 
 def test_hosts_and_neighbours_credentials_are_out_of_reach(swarm):

@@ -300,6 +300,13 @@ def test_bad_options(shared, arguments, said):
     assert shared.leftovers() == []
 
 
+def test_bad_arguments(shared):
+    for arguments, code, said in (([], 2, "missing"), (["/no/such"], 1, "No such file"), (["/etc/passwd"], 1, "Not a directory"),
+                                  ([shared.rootfs], 2, "what to run"), (["--reap", "x"], 2, "--reap")):
+        status, _, err = shared.call(*arguments)
+        assert status == code and said in err, (arguments, status, err)
+
+
 def test_sockets_of_rolegate_may_not_be_mounted(shared):
     code, out, err = shared.run("--no-userns", "--mount", f"{shared.host.state_dir}:/tmp", command=["/bin/sh", "-c", "echo started"])
     assert code == 1 and "control.sock" in err and "started" not in out, (out, err)
