@@ -92,6 +92,25 @@ def test_denied_by_sts(docker):
     docker.sandbox.wait_for_nobody()
 
 
+def test_denied_by_sts_may_start_without(docker):
+    host = docker.sandbox.host
+    host.settings["runtime"]["on_not_ready"] = "start"
+    host.write_settings()
+    try:
+        host.fake.set(sts_error="AccessDenied")
+        result = run(docker, IMAGE, "/imds", role="secret")
+        # It has run, and its client was told that the role is denied.
+        assert result.returncode == 1 and "failed credentials" in result.stdout, result
+        host.fake.reset()
+        # The policy is another matter.
+        result = run(docker, IMAGE, "/bin/sh", "-c", "echo started", role="arn:aws:iam::999999999999:role/x")
+        assert result.returncode == 125 and "no rule allows" in result.stderr, result
+    finally:
+        del host.settings["runtime"]["on_not_ready"]
+        host.write_settings()
+    docker.sandbox.wait_for_nobody()
+
+
 def test_refused_containers(docker):
     for arguments, said in ((["--privileged"], "privileged"), (["--net", "host"], "host's network namespace"),
                             (["-v", f"{docker.sandbox.host.state_dir}:/x"], "control.sock")):
