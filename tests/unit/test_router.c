@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "core/container_credentials.h"
 #include "core/router.h"
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
@@ -412,6 +413,34 @@ static void test_hosts(void **state)
 	assert_int_equal(dialect_of_host((struct http_slice){0}), DIALECT_UNKNOWN);
 }
 
+static void test_denials(void **state)
+{
+	static const struct {
+		const char *said, *told;
+	} rows[] = {
+		{"", ""},
+		{"no ARN in here", "no ARN in here"},
+		{"User: arn:aws:sts::1:assumed-role/host/i-0abc is not authorized to perform: "
+		 "sts:AssumeRole on resource: arn:aws:iam::1:role/web",
+		 "User: (withheld) is not authorized to perform: sts:AssumeRole on resource: "
+		 "arn:aws:iam::1:role/web"},
+		{"\"arn:aws:iam::1:role/web\", not arn:aws:iam::1:role/web2.",
+		 "\"arn:aws:iam::1:role/web\", not (withheld)."},
+		{"(arn:aws:iam::1:user/a,b=c@d): arn:aws:iam::1:role/web.",
+		 "((withheld)): arn:aws:iam::1:role/web."},
+		{"arn:", "(withheld)"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		_cleanup_buf_ struct buf told = {0};
+		char role[] = "arn:aws:iam::1:role/web", said[256];
+		snprintf(said, sizeof(said), "%s", rows[i].said);
+		struct session s = {.role_arn = role, .last_message = said};
+		container_credentials_denial(&s, &told);
+		assert_string_equal(told.data ? told.data : "", rows[i].told);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -422,6 +451,7 @@ int main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_waiting),
 		cmocka_unit_test(test_hosts),
+		cmocka_unit_test(test_denials),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
