@@ -55,6 +55,7 @@ void metrics_answered(struct container *c, const struct http_request *request,
 	} else if (response->status == 503 && s) {
 		s->asked = true; /* in vain: that makes it urgent */
 	} else if ((response->status == 404 ||
+		    (response->status == 400 && request->method == HTTP_GET) || /* ECS: whose id? */
 		    (response->status == 403 && s && s->last_class != STS_DENIED)) &&
 		   m && m->refused) {
 		m->refused(c, request->target, response->status, m->data);

@@ -23,9 +23,9 @@ struct metrics {
 	/* A container is about to get credentials that it has not got before: to be noted in its
 	 * served_serial, served_key and served_count (0: this time is counted afterwards). */
 	void (*served)(struct container *c, void *data);
-	/* It asked for what is not served (404) or not for it (403), and not because STS denies its
-	 * role. Called for each; `target` is
-	 * what the peer sent, and not NUL-terminated. */
+	/* It asked for what is not served (404), not for it (403) or by a name that is none (400), and
+	 * not because STS denies its role. Called for each; `target` is what the peer sent, and not
+	 * NUL-terminated. */
 	void (*refused)(struct container *c, struct http_slice target, int status, void *data);
 	void *data;
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "util/clock.h"
+#include "wire/metadata_path.h"
 
 #define REFUSED_INTERVAL_MS 1000
 #define PATH_MAX_LEN 256
@@ -131,6 +132,17 @@ static void on_served(struct container *c, void *data)
 	recorder_publish(r, &record);
 }
 
+/* The id in an ECS path is a secret, however it is spelt and whosever it is. */
+static bool has_secret(const struct container *c, struct http_slice target)
+{
+	struct metadata_path path;
+
+	if (memmem(target.at, target.len, c->ecs_id, strlen(c->ecs_id)))
+		return true;
+	return metadata_path_parse(target.at, target.len, &path) == 0 &&
+	       strncmp(path.text, "v2/credentials/", 15) == 0;
+}
+
 static void on_refused(struct container *c, struct http_slice target, int status, void *data)
 {
 	struct recorder *r = data;
@@ -142,8 +154,7 @@ static void on_refused(struct container *c, struct http_slice target, int status
 		c->refused_unrecorded++;
 		return;
 	}
-	/* The id in an ECS path is a secret. */
-	if (memmem(target.at, target.len, c->ecs_id, strlen(c->ecs_id)))
+	if (has_secret(c, target))
 		snprintf(path, sizeof(path), "(with the credentials id)");
 	else
 		snprintf(path, sizeof(path), "%.*s",

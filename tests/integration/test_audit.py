@@ -82,7 +82,11 @@ def test_every_dialect_is_audited_and_its_secrets_are_not(audited):
     assert c.request("GET", uri + "/more", {}, address="169.254.170.2")[0] in (400, 404)
     time.sleep(1.1)
     assert c.get(uri)[0] == 404  # the id, taken to the wrong service
-    host.wait(lambda: lines(host, "path_refused"), "the refusal")
+    time.sleep(1.1)  # one refusal a second is recorded
+    odd = uri.replace("credentials/", "credentials/%" + format(ord(uri[16]), "x"))[:-1]  # nearly it, spelt otherwise
+    assert c.request("GET", odd, {}, address="169.254.170.2")[0] in (400, 404)
+    host.wait(lambda: len(lines(host, "path_refused")) >= 3, "the refusals")
+    assert {line["path"] for line in lines(host, "path_refused")} == {"(with the credentials id)"}
     host.unregister("c")
     assert lines(host, "credentials_served")[-1]["count"] == 3
     for secret in (uri.rsplit("/", 1)[1], bearer):
