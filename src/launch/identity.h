@@ -9,9 +9,9 @@
  * account. The other fields of a registration: annotation rolegate.io/FIELD, else the variable
  * ROLEGATE_FIELD, else IAM_EXTERNAL_ID and IAM_POLICY (the session policy).
  *
- * An image brings its own environment along. With [runtime] trust_env = no no variable counts; else nothing that the policy goes by (labels, the image
- * itself) is believed of a variable; and of the image and the pod only what the engine itself says
- * (image.h) is, never rolegate.io/image.ref.
+ * An image brings its own environment along. With [runtime] trust_env = no no variable counts; else
+ * nothing that the policy goes by (labels, the image itself) is believed of a variable. Of the image
+ * and the pod only what the engine itself says (image.h) is believed, never rolegate.io/image.ref.
  */
 #pragma once
 
