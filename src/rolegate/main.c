@@ -37,7 +37,7 @@ static void print_options(const char *title, const struct option_spec *specs)
 		char left[64];
 		snprintf(left, sizeof(left), "--%s%s%s", specs->name, specs->value ? " " : "",
 			 specs->value ? specs->value : "");
-		printf("  %-28s %s%s\n", left, specs->help,
+		printf("  %-35s %s%s\n", left, specs->help,
 		       specs->repeats && specs->value ? " (may be repeated)" : "");
 	}
 }
