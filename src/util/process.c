@@ -1,6 +1,7 @@
 #include "util/process.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -41,6 +42,10 @@ int process_open(pid_t pid, int *ret_pidfd, uint64_t *ret_started)
 		r = parse_started(stat, ret_started);
 	if (r < 0)
 		return r;
+	/* One that only waits for its parent to look has no namespaces any more. */
+	struct pollfd exited = {.fd = fd, .events = POLLIN};
+	if (poll(&exited, 1, 0) > 0)
+		return -ESRCH;
 	*ret_pidfd = fd;
 	fd = -1;
 	return 0;

@@ -212,3 +212,11 @@ def test_a_client_that_leaves(host):
     host.register("c", expect=200)
     assert c.role() == "web"
     assert len(host.fake.requests("sts", action="AssumeRole")) == 1
+
+
+def test_a_process_that_has_exited_and_is_not_waited_for(host):
+    with subprocess.Popen(["true"]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        status, answer = host.put("z", pid=process.pid)
+        assert status == 422 and answer["error"]["field"] == "pid", answer
+        assert "there is no process" in answer["error"]["message"] and host.show("z") is None
