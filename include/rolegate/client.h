@@ -81,9 +81,9 @@ void rolegate_registration_free(struct rolegate_registration *registration); /* 
 /* Set a field, named as in the body of PUT /v1/containers/{id}; numbers as decimal text.
  *	once:                role_arn, netns (absolute path), pid, intercept (netns, bridge),
  *	                     session_name, external_id, duration_s, source_identity, session_policy
- *	                     (a JSON object's text), tokens (required, optional), hop_limit,
- *	                     image.ref, image.digest, wait_s
- *	an item a call:      transitive_tag_keys, policy_arns
+ *	                     (a JSON object's text), tokens (required, optional, disabled),
+ *	                     hop_limit, image.ref, image.digest, wait_s
+ *	an item a call:      transitive_tag_keys, policy_arns, allow
  *	a "KEY=VALUE" a call: session_tags, labels, metadata (a key that comes again makes a list)
  * role_arn and one of netns and pid are needed, the rest have defaults. -EINVAL for an unknown
  * field, a malformed or a repeated value; the daemon checks what it means. */

@@ -1,8 +1,7 @@
 /* container_credentials: the credentials of a container as the agents of ECS and EKS hand them out,
  * errors included. No I/O.
  *
- * Sources: amazon-ecs-agent (tmds/handlers/v1, v2), eks-pod-identity-agent;
- * reference/imds-contract.md section 4.
+ * Sources: amazon-ecs-agent (tmds/handlers/v1, v2), eks-pod-identity-agent.
  */
 #pragma once
 

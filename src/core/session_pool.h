@@ -6,15 +6,18 @@
  * take turns, and of one role the session that has been due longest goes.
  *
  * Four bounds, each for a trouble of its own:
- *	in flight   at most max_in_flight calls at a time
- *	rate        a token bucket: max_rate calls a second, with SESSION_POOL_BURST_S seconds'
- *worth of burst, so that a host can start all its containers at once throttling  STS says "too
- *fast": the rate falls to what STS has been taking (at least by a third), then rises by a call a
- *second each second; after a minute without it the configured rate is back outage
- *SESSION_POOL_OUTAGE failures in a row, of whatever sessions, mean that STS (or the way there) is
- *down: one call at a time probes it, with pauses that double from 1 s to 15 s (2 s while someone
- *waits). The first answer ends it: those without credentials become due, and the rate doubles each
- *second from a slow start
+ *
+ *	in flight	at most max_in_flight calls at a time
+ *	rate		a token bucket: max_rate calls a second, with SESSION_POOL_BURST_S seconds' worth
+ *			of burst, so that a host can start all its containers at once
+ *	throttling	STS says "too fast": the rate falls to what STS has been taking (to 0.7 of it
+ *			at most), then rises by a call a second each second; after a minute without it the
+ *			configured rate is back
+ *	outage		SESSION_POOL_OUTAGE failures in a row, of whatever sessions, mean that STS (or
+ *			the way there) is down: one call at a time probes it, with pauses that double
+ *			from 1 s to 15 s (2 s while someone waits). The first answer ends it: those
+ *			without credentials become due, and the rate rises from one call a second,
+ *			doubling every three seconds or so
  */
 #pragma once
 

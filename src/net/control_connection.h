@@ -47,7 +47,7 @@ struct control_connection {
 	struct control_door *door;
 	bool allowed;	  /* may it call at all? */
 	bool half_closed; /* the client will send no more, but may wait for its answer */
-	bool taking;	  /* control_connection_take() is under way: it will go on by itself */
+	bool taking;	  /* take_requests() is under way: it will go on by itself */
 	bool *freed;	  /* set to true when the connection is; NULL: no one asks */
 	struct control_peer peer;
 	char subject[CONTROL_SUBJECT_SIZE], address[CONTROL_ADDRESS_SIZE]; /* what `peer` names */

@@ -15,8 +15,8 @@ struct admission {
 };
 
 /* admission_admit(config, policy, known, id, body, len, ret, ret_code, diag): `known` is what
- * is registered under this id, or NULL. 0, or the HTTP status of
- * DESIGN section 6 with its code and a diag that names the field. `policy` NULL denies. */
+ * is registered under this id, or NULL. 0, or the HTTP status (see rolegated(8)) with its code and a
+ * diag that names the field. `policy` NULL denies. */
 int admission_admit(const struct config *config, const struct policy *policy,
 		    const struct registration *known, const char *id, const char *body, size_t len,
 		    struct admission *ret, const char **ret_code, struct diag *diag);

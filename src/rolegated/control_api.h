@@ -1,4 +1,4 @@
-/* control_api: the calls of DESIGN section 6 on top of the registrar. */
+/* control_api: the calls of rolegated(8), CONTROL SOCKET, on top of the registrar. */
 #pragma once
 
 #include "net/control_server.h"

@@ -23,7 +23,7 @@
 struct registrar;
 struct registrar_wait; /* someone who waits for a registration or its end */
 
-/* How a call ended: the HTTP status of DESIGN section 6; for errors, a code and a diag. `container`
+/* How a call ended: the HTTP status, see rolegated(8); for errors, a code and a diag. `container`
  * is set for 200 and 201. Runs once. */
 struct registrar_outcome {
 	int status;

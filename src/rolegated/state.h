@@ -1,5 +1,5 @@
 /* state: what survives a restart, in [state] dir: the token key and one file a container. Nothing
- * in it is secret but the key (0600). DESIGN section 8.
+ * in it is secret but the key (0600). See rolegated(8), FILES.
  *
  *	DIR/token.key              32 random bytes
  *	DIR/containers/ID.json     one registration

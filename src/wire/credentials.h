@@ -1,8 +1,7 @@
 /* credentials: one set of AWS credentials, and the JSON documents that carry them.
  *
  * Sources: IMDS iam/security-credentials/ROLE (EC2 user guide, "Retrieve security credentials from
- * instance metadata"), ECS container credentials, EKS Pod Identity; reference/imds-contract.md
- * sections 1 and 4.
+ * instance metadata"), ECS container credentials, EKS Pod Identity.
  */
 #pragma once
 

@@ -1,4 +1,4 @@
-/* policy_document: the policy file, JSON text to struct. DESIGN section 7; man rolegate-policy(5).
+/* policy_document: the policy file, JSON text to struct. See rolegate-policy(5).
  * Unknown keys are errors that name rule and key.
  */
 #pragma once

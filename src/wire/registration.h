@@ -1,6 +1,6 @@
 /* registration: what an agent asks for when it registers a container: the JSON body of
  * PUT /v1/containers/{id}, checked, to a struct. Unknown keys are errors; every error names its
- * field. DESIGN section 6.
+ * field. See rolegated(8), REGISTRATION.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* sts_message: AssumeRole, from parameters to a form-encoded body and from XML to a result.
  *
- * Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html; limits and error
- * codes as in reference/imds-contract.md section 5.
+ * Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html, its limits and
+ * errors.
  */
 #pragma once
 

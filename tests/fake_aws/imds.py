@@ -2,8 +2,7 @@
 
 Paths are taken as generously as they could possibly be (decoded, dots resolved, slashes folded),
 so that a proxy which forwards something it did not understand gets host secrets for it and the
-test sees them. The statuses and headers are those of the live recordings in
-reference/imds-contract.md.
+test sees them. The statuses and headers are those that EC2 was seen to send.
 """
 
 import base64

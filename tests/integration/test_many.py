@@ -1,6 +1,6 @@
 """Many containers at once: one AssumeRole each, in time, without those that run noticing.
 
-ROLEGATE_MANY=1000 ROLEGATE_RUNNING=200 makes it the size that DESIGN section 11 speaks of; by default
+ROLEGATE_MANY=1000 ROLEGATE_RUNNING=200 makes it that of docs/performance.md; by default
 it is small. The same promises are held at full size, on a virtual clock, by tests/unit/test_fleet.c.
 """
 

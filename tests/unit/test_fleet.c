@@ -1,5 +1,4 @@
-/* What DESIGN section 11 and the issue "Credentials that never fail a workload" promise, on a
- * virtual clock: see tests/sim/fleet.h. */
+/* What docs/simulation.md promises of one host, on a virtual clock: see tests/sim/fleet.h. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-"""The numbered cases of reference/imds-contract.md section 7, as tables; see row.py."""
+"""The numbered cases of the metadata contract, as tables; see row.py."""
 
 from table import container_rows, credentials_rows, escape_rows, get_rows, sts_rows, token_rows
 
