@@ -126,6 +126,23 @@ def test_a_restart_of_both_rebuilds(host):
     assert not list((host.state_dir / "containers").glob("gone*"))
 
 
+def test_another_process_of_that_pid_is_not_it(host):
+    """After a restart the number may be another's: who has it now did not start when the registered one did."""
+    c = host.container("c")
+    process = c.netns.sleeper()
+    host.register("c", pid=process.pid)
+    host.daemon.stop()
+    file = host.state_dir / "containers" / "c.json"
+    state = json.loads(file.read_text())
+    assert state["pid_started"] > 0
+    file.write_text(json.dumps({**state, "pid_started": state["pid_started"] - 1}))
+    host.start_daemon()
+    host.wait(lambda: host.show("c") is None, "it to be dropped")
+    assert "there is no process" in host.daemon.text()
+    host.wait(lambda: "ROLEGATE" not in rules(c.netns), "its rules to go")
+    process.kill()
+
+
 def test_damaged_state_files_block_nothing(host):
     a = host.container("a")
     host.register("a", "web")
