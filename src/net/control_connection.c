@@ -15,6 +15,7 @@
 #include "util/fd.h"
 #include "util/log.h"
 #include "wire/container_json.h"
+#include "wire/hex.h"
 
 #define BODY_MAX (64 * 1024)
 #define IN_MAX (HTTP_HEAD_MAX + BODY_MAX)
@@ -180,14 +181,6 @@ static void leave(struct control_connection *c)
 
 /* Taking requests */
 
-static int hex_value(char c)
-{
-	const char *digits = "0123456789abcdef";
-	const char *at = c ? strchr(digits, c | 0x20) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
 /* The path, without its query, decoded. What is no escape, or one of NUL, stays as it is: no call and
  * no id has a "%". */
 static char *decode_path(struct http_slice target)
@@ -198,8 +191,8 @@ static char *decode_path(struct http_slice target)
 
 	for (size_t i = 0; path && i < len; i++) {
 		char byte = target.at[i];
-		int high = byte == '%' && i + 2 < len ? hex_value(target.at[i + 1]) : -1;
-		int low = high >= 0 ? hex_value(target.at[i + 2]) : -1;
+		int high = byte == '%' && i + 2 < len ? hex_digit(target.at[i + 1]) : -1;
+		int low = high >= 0 ? hex_digit(target.at[i + 2]) : -1;
 		if (low >= 0 && high + low > 0) {
 			byte = (char)(high * 16 + low);
 			i += 2;

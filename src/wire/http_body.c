@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "wire/hex.h"
+
 /* "fffffff" CRLF: more digits than any body that is taken can need. */
 #define SIZE_LINE_MAX 9
 
@@ -13,17 +15,6 @@ int http_body_start(const struct http_request *request, size_t max, struct http_
 		.max = max,
 	};
 	return request->content_length > max ? 413 : 0;
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
 }
 
 static enum http_parse bad(int *ret_status, int status)
@@ -49,8 +40,8 @@ static enum http_parse take_chunk_size(struct http_body *body, const char *data,
 	uint64_t size = 0;
 	size_t i = 0;
 
-	for (; i < len && hex_value(data[i]) >= 0; i++) {
-		size = size * 16 + (uint64_t)hex_value(data[i]);
+	for (; i < len && hex_digit(data[i]) >= 0; i++) {
+		size = size * 16 + (uint64_t)hex_digit(data[i]);
 		if (size > body->max - have)
 			return bad(ret_status, 413);
 		if (i + 2 >= SIZE_LINE_MAX)

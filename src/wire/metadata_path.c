@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "wire/hex.h"
+
 /* As the instance metadata service lists them. */
 const char metadata_versions[] = "1.0\n"
 				 "2007-01-19\n"
@@ -33,17 +35,6 @@ const char metadata_versions[] = "1.0\n"
 				 "2022-09-24\n"
 				 "2024-04-11\n"
 				 "latest";
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
 
 /* One byte of the target, decoded; *at moves on. Negative for what is refused. */
 static int decode_byte(const char *target, size_t len, size_t *at)

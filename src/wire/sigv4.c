@@ -12,6 +12,8 @@
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
 
+#include "wire/hex.h"
+
 #define ALGORITHM "AWS4-HMAC-SHA256"
 
 /* More than any request of ours has; bounds the arrays on the stack. */
@@ -102,15 +104,6 @@ static void put_path(struct buf *out, const char *path)
 	put_encoded(out, normal.data, normal.len, '/');
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Decode %XX, encode again: however the query was written, there is one canonical form. */
 static char *canonical_part(const char *text, size_t len)
 {
@@ -118,9 +111,9 @@ static char *canonical_part(const char *text, size_t len)
 
 	for (size_t i = 0; i < len; i++) {
 		char c = text[i];
-		if (c == '%' && i + 2 < len && hex_value(text[i + 1]) >= 0 &&
-		    hex_value(text[i + 2]) >= 0) {
-			c = (char)(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
+		if (c == '%' && i + 2 < len && hex_digit(text[i + 1]) >= 0 &&
+		    hex_digit(text[i + 2]) >= 0) {
+			c = (char)(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
 			i += 2;
 		}
 		buf_put(&decoded, &c, 1);

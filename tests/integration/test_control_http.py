@@ -89,6 +89,14 @@ def test_what_is_no_request(shared_host, request_text, status):
     assert shared_host.api("GET", "/healthz")[0] == 200
 
 
+@pytest.mark.parametrize("path, status", [
+    ("/%68ealthz", 200), ("/healthz?x=%zz", 200), ("/%2568ealthz", 404), ("/healthz%00", 404), ("/healthz%00x", 404),
+    ("/%zzhealthz", 404), ("/healthz%", 404), ("/healthz%6", 404), ("/%\x16\x18ealthz", 400),  # no digits, but for a bit
+])
+def test_a_path_is_decoded_once(host, path, status):
+    assert [answer[0] for answer in exchange(host, HEAD.format("GET " + path) + CLOSE)] == [status]
+
+
 @pytest.mark.parametrize("method", ["PATCH", "OPTIONS", "TRACE", "FOO", "POST", "DELETE"])
 def test_a_method_that_is_not_allowed(shared_host, method):
     status, answer = shared_host.api(method, "/v1/containers")
