@@ -239,6 +239,20 @@ static void explain(const struct policy_rule *rule, enum stage stage,
 	}
 }
 
+struct policy_question policy_question_of(const char *id, const struct registration *registration)
+{
+	return (struct policy_question){
+		.role_arn = registration->role.role_arn,
+		.image_ref = registration->image_ref,
+		.image_digest = registration->image_digest,
+		.duration_s = registration->role.duration_s,
+		.labels = registration->labels,
+		.n_labels = registration->n_labels,
+		.id = id,
+		.role = &registration->role,
+	};
+}
+
 int policy_decide(const struct policy *policy, const struct policy_question *question,
 		  const struct policy_rule **ret_rule, struct diag *diag)
 {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "wire/policy_document.h"
+#include "wire/registration.h"
 #include "wire/sts_message.h"
 
 struct policy_question {
@@ -14,6 +15,9 @@ struct policy_question {
 	const char *id;			    /* for templates */
 	const struct sts_assume_role *role; /* the session asked for; NULL: ask of the role alone */
 };
+
+/* policy_question_of(id, registration): all that a registration asks. It points into both. */
+struct policy_question policy_question_of(const char *id, const struct registration *registration);
 
 /* policy_decide(policy, question, ret_rule, diag): 0 with the allowing rule, or -EACCES with a
  * sentence in `diag` saying what came nearest and why it did not match. `policy` NULL denies. */

@@ -53,15 +53,6 @@ int launch_policy_check(const struct config *config, const char *id,
 		r = make_registration(config, id, identity, &registration, diag);
 	if (r < 0)
 		return r;
-	const struct policy_question question = {
-		.role_arn = registration->role.role_arn,
-		.image_ref = registration->image_ref,
-		.image_digest = registration->image_digest,
-		.duration_s = registration->role.duration_s,
-		.labels = registration->labels,
-		.n_labels = registration->n_labels,
-		.id = id,
-		.role = &registration->role,
-	};
+	const struct policy_question question = policy_question_of(id, registration);
 	return policy_decide(policy, &question, &rule, diag);
 }

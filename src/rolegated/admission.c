@@ -27,16 +27,7 @@ static int judge(const struct policy *policy, const char *id,
 		 const struct registration *registration, const struct policy_rule **ret_rule,
 		 struct diag *diag)
 {
-	const struct policy_question question = {
-		.role_arn = registration->role.role_arn,
-		.image_ref = registration->image_ref,
-		.image_digest = registration->image_digest,
-		.duration_s = registration->role.duration_s,
-		.labels = registration->labels,
-		.n_labels = registration->n_labels,
-		.id = id,
-		.role = &registration->role,
-	};
+	const struct policy_question question = policy_question_of(id, registration);
 
 	return policy_decide(policy, &question, ret_rule, diag);
 }
