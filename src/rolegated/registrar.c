@@ -1,6 +1,5 @@
 #include "rolegated/registrar.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,13 +127,6 @@ static int watch_process(struct registrar *r, struct container *c, uint64_t expe
 	return 0;
 }
 
-static bool process_exited(const struct container *c)
-{
-	struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
-
-	return c->pidfd >= 0 && poll(&p, 1, 0) > 0;
-}
-
 static void on_attached(struct container *c, void *data)
 {
 	struct registrar *r = data;
@@ -142,7 +134,7 @@ static void on_attached(struct container *c, void *data)
 
 	/* netd opened /proc/PID/ns/net by number: had the process died by then, the number might be
 	 * another's. It has not if it is alive now. */
-	if (process_exited(c)) {
+	if (process_exited(c->pidfd)) {
 		take_down(r, c, "its process has exited");
 		return;
 	}
@@ -169,8 +161,8 @@ static void on_failed(struct container *c, const struct netd_answer *answer, voi
 	struct diag diag = {0};
 
 	diag_set(&diag, answer->field[0] ? answer->field : NULL, "%s", answer->text);
-	/* One that was attached before is given up only when its netns is no more: whatever else is in the way
-	 * may pass. */
+	/* One that was attached before is given up only when its netns is no more: whatever else is
+	 * in the way may pass. */
 	if (c->restored && answer->error != -ESTALE && answer->error != -ENOENT &&
 	    answer->error != -EINVAL) {
 		log_warning(c->id, "not taken up again yet: %s; trying again", diag.text);

@@ -26,6 +26,13 @@ static int parse_started(const char *stat, uint64_t *ret)
 	return 0;
 }
 
+bool process_exited(int pidfd)
+{
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+	return poll(&p, 1, 0) > 0;
+}
+
 int process_open(pid_t pid, int *ret_pidfd, uint64_t *ret_started)
 {
 	_cleanup_secret_ char *stat = NULL;
@@ -43,8 +50,7 @@ int process_open(pid_t pid, int *ret_pidfd, uint64_t *ret_started)
 	if (r < 0)
 		return r;
 	/* One that only waits for its parent to look has no namespaces any more. */
-	struct pollfd exited = {.fd = fd, .events = POLLIN};
-	if (poll(&exited, 1, 0) > 0)
+	if (process_exited(fd))
 		return -ESRCH;
 	*ret_pidfd = fd;
 	fd = -1;
